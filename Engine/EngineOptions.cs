@@ -1,0 +1,29 @@
+namespace Tessera.Engine;
+
+/// <summary>Limits and sizes of the engine; each default has its reason beside it.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Sequences that run at once. 16: a step of the shipped model on two cores still takes a few milliseconds.</summary>
+    public int MaxSlots { get; init; } = 16;
+
+    /// <summary>Requests that may wait for a slot; more are refused. 256: a few seconds of work for the shipped model.</summary>
+    public int MaxQueuedRequests { get; init; } = 256;
+
+    /// <summary>Prompt tokens that may wait; more are refused. 262,144: bounds the memory of waiting prompts to a few MB.</summary>
+    public int MaxQueuedTokens { get; init; } = 262_144;
+
+    /// <summary>Positions in the KV cache over all slots; 0 = slots x the model's positions.</summary>
+    public int MaxKvPositions { get; init; }
+
+    /// <summary>Positions of one prefill chunk. 256: keeps the pause that a long prompt causes near one decode step.</summary>
+    public int PrefillChunk { get; init; } = 256;
+
+    /// <summary>Most tokens a request may ask for.</summary>
+    public int MaxTokensLimit { get; init; } = 2048;
+
+    /// <summary>Tokens generated when a request does not say. 512: above any trace the shipped model writes.</summary>
+    public int DefaultMaxTokens { get; init; } = 512;
+
+    /// <summary>Threads of the runtime; 0 = the machine's cores.</summary>
+    public int Threads { get; init; }
+}

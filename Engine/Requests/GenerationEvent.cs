@@ -1,0 +1,99 @@
+namespace Tessera.Engine.Requests;
+
+/// <summary>One thing that happened to a request. The order is: Accepted, then deltas, then exactly one Finished.</summary>
+public abstract record GenerationEvent;
+
+/// <summary>The request has a slot.</summary>
+/// <param name="PromptTokens">Tokens of the prompt, <c>&lt;think&gt;</c> included.</param>
+public sealed record AcceptedEvent(int PromptTokens) : GenerationEvent;
+
+/// <summary>A latent was generated.</summary>
+/// <param name="Span">Which latent span of the response, from 0.</param>
+/// <param name="Index">Position inside the span, from 0.</param>
+/// <param name="Code">Code of the codebook.</param>
+public sealed record LatentEvent(int Span, int Index, int Code) : GenerationEvent;
+
+/// <summary>The codebook decoder has read a latent that was sent before.</summary>
+/// <param name="Span">Span of the latent.</param>
+/// <param name="Index">Position of the latent inside the span.</param>
+/// <param name="Code">Code of the codebook.</param>
+/// <param name="Hint">Lossy text of what the latent stands for.</param>
+/// <param name="Confidence">Mean probability of the hint's tokens, 0 to 1.</param>
+public sealed record LatentHintEvent(int Span, int Index, int Code, string Hint, float Confidence) : GenerationEvent;
+
+/// <summary>Reasoning spelled out.</summary>
+/// <param name="Text">Whole UTF-8 characters; may be empty while a character is unfinished.</param>
+/// <param name="TokenIds">Ids behind it.</param>
+public sealed record ReasoningTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent;
+
+/// <summary>A part of the answer.</summary>
+/// <param name="Text">Whole UTF-8 characters; may be empty while a character is unfinished.</param>
+/// <param name="TokenIds">Ids behind it.</param>
+public sealed record AnswerTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent;
+
+/// <summary>Why a response ended.</summary>
+public enum FinishReason
+{
+    /// <summary>The model ended it, or a stop string did.</summary>
+    Stop,
+
+    /// <summary>max_tokens or the model's positions were reached.</summary>
+    Length,
+
+    /// <summary>The client went away or cancelled.</summary>
+    Cancelled,
+
+    /// <summary>A step failed; the message is in <see cref="FinishedEvent.Error"/>.</summary>
+    Error,
+
+    /// <summary>The server is shutting down.</summary>
+    Shutdown,
+}
+
+/// <summary>The last event of every request.</summary>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="Usage">Tokens by kind.</param>
+/// <param name="Savings">Against plain chain of thought.</param>
+/// <param name="Timings">Where the time went.</param>
+/// <param name="Error">A sentence for the client when <paramref name="Reason"/> is Error; never exception text.</param>
+public sealed record FinishedEvent(FinishReason Reason, Usage Usage, Savings Savings, Timings Timings, string? Error = null) : GenerationEvent;
+
+/// <summary>Tokens of a response by kind; <c>completion = latent + control + reasoning text + answer</c> always. <c>&lt;eos&gt;</c> counts as answer.</summary>
+public sealed record Usage(int PromptTokens, int CachedTokens, int LatentTokens, int ControlTokens, int ReasoningTextTokens, int AnswerTokens)
+{
+    /// <summary>All generated tokens.</summary>
+    public int CompletionTokens => LatentTokens + ControlTokens + ReasoningTextTokens + AnswerTokens;
+
+    /// <summary>Generated tokens up to and including <c>&lt;/think&gt;</c>.</summary>
+    public int ReasoningTokens => LatentTokens + ControlTokens + ReasoningTextTokens;
+}
+
+/// <summary>Baseline minus actual. The baseline spells every latent out and has no latent delimiters.</summary>
+/// <param name="LatentTokens">Latents in the response.</param>
+/// <param name="TextEquivalentTokens">Text tokens that they stand for.</param>
+/// <param name="TokensSaved">Text equivalent minus latents and their delimiters; may be negative.</param>
+/// <param name="FractionSaved">Tokens saved over the baseline's completion tokens; 0 when there is none.</param>
+/// <param name="StepsSaved">Model steps saved (a latent still costs a step).</param>
+/// <param name="KvBytesSaved">Bytes of keys and values saved.</param>
+/// <param name="SecondsSaved">Steps saved times this request's own mean inter-token time.</param>
+/// <param name="Basis">What the figures rest on.</param>
+public sealed record Savings(
+    int LatentTokens, double TextEquivalentTokens, double TokensSaved, double FractionSaved, double StepsSaved, double KvBytesSaved, double SecondsSaved, SavingsBasis Basis);
+
+/// <summary>What savings rest on; never present one as the other.</summary>
+public enum SavingsBasis
+{
+    /// <summary>From the manifest's text tokens per latent or the decoded hint lengths.</summary>
+    Estimated,
+
+    /// <summary>From running the same prompt in text mode.</summary>
+    MeasuredPair,
+}
+
+/// <summary>Where the time of one request went.</summary>
+/// <param name="Queue">Until it had a slot.</param>
+/// <param name="Prefill">From the slot to the first token.</param>
+/// <param name="TimeToFirstToken">From submission to the first generated token of any kind.</param>
+/// <param name="InterTokenTime">Mean time between generated tokens; zero with fewer than two.</param>
+/// <param name="Total">From submission to the end.</param>
+public sealed record Timings(TimeSpan Queue, TimeSpan Prefill, TimeSpan TimeToFirstToken, TimeSpan InterTokenTime, TimeSpan Total);
