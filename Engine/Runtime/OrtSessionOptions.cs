@@ -1,0 +1,63 @@
+namespace Tessera.Engine.Runtime;
+
+/// <summary>How a graph is loaded and run.</summary>
+public sealed unsafe class OrtSessionOptions : OrtHandle
+{
+    private const int LogErrors = 3;
+    private const int AllOptimizations = 99;
+
+    /// <summary>Options for a serving session.</summary>
+    /// <param name="threads">Threads of one run, the calling thread included; 0 = the machine's cores.</param>
+    public OrtSessionOptions(int threads)
+        : base(OrtApi.Get(OrtFunction.CreateSessionOptions), OrtFunction.ReleaseSessionOptions)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        Set(OrtFunction.SetSessionLogSeverityLevel, LogErrors);
+        Set(OrtFunction.SetSessionGraphOptimizationLevel, AllOptimizations);
+        Set(OrtFunction.SetIntraOpNumThreads, threads == 0 ? Environment.ProcessorCount : threads);
+        Set(OrtFunction.SetInterOpNumThreads, 1);
+
+        // Its cache of memory plans is keyed by input shapes and never shrinks; our shapes change with every step.
+        using (var lease = new OrtLease(this))
+            OrtApi.Call(OrtFunction.DisableMemPattern, lease.Pointer);
+
+        // Waiting threads would take the cores that HTTP needs; the measured cost of sleeping is within noise.
+        AddConfigEntry("session.intra_op.allow_spinning", "0");
+    }
+
+    /// <summary>Sets one configuration entry by the runtime's key.</summary>
+    public void AddConfigEntry(string key, string value)
+    {
+        using var lease = new OrtLease(this);
+        fixed (byte* nativeKey = NativeText.Utf8(key), nativeValue = NativeText.Utf8(value))
+            OrtApi.Call(OrtFunction.AddSessionConfigEntry, lease.Pointer, nativeKey, nativeValue);
+    }
+
+    private void Set(OrtFunction function, int value)
+    {
+        using var lease = new OrtLease(this);
+        OrtApi.Call(function, lease.Pointer, value);
+    }
+}
+
+/// <summary>Control of a run: lets another thread end it.</summary>
+public sealed class OrtRunOptions : OrtHandle
+{
+    /// <summary>Options of runs that go to their end.</summary>
+    public OrtRunOptions()
+        : base(OrtApi.Get(OrtFunction.CreateRunOptions), OrtFunction.ReleaseRunOptions)
+    {
+    }
+
+    /// <summary>Ends the current run at its next node, and every later one, with an <see cref="OrtException"/>; from any thread.</summary>
+    public void Terminate() => Set(OrtFunction.RunOptionsSetTerminate);
+
+    /// <summary>Lets later runs go to their end again.</summary>
+    public void Resume() => Set(OrtFunction.RunOptionsUnsetTerminate);
+
+    private void Set(OrtFunction function)
+    {
+        using var lease = new OrtLease(this);
+        OrtApi.Call(function, lease.Pointer);
+    }
+}
