@@ -1,0 +1,138 @@
+using Tessera.Models;
+
+namespace Tessera.Engine.Caching;
+
+/// <summary>
+/// Keys and values of all sequences: per layer one pool for keys and one for values, f32 <c>[slot, kvHead, position, headDim]</c>, the last axis fastest.
+/// Memory follows the positions that were written. Owned by the engine's one thread.
+/// </summary>
+public sealed unsafe class KvCache : IDisposable
+{
+    private readonly KvMemory[] _pools;
+    private readonly int[] _positionCounts;
+    private readonly nuint _slotBytes;
+    private readonly nuint _headBytes;
+    private readonly nuint _positionBytes;
+
+    /// <summary>Reserves the address space of every slot.</summary>
+    /// <param name="architecture">Layers, key-value heads, elements per head, positions.</param>
+    /// <param name="slotCount">Slots.</param>
+    /// <exception cref="InsufficientMemoryException">The address space cannot be had.</exception>
+    public KvCache(Architecture architecture, int slotCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(slotCount);
+        SlotCount = slotCount;
+        LayerCount = architecture.LayerCount;
+        KvHeadCount = architecture.KvHeadCount;
+        HeadDim = architecture.HeadDim;
+        MaxPositions = architecture.MaxPositions;
+        _positionCounts = new int[slotCount];
+        _positionBytes = (nuint)HeadDim * sizeof(float);
+        _headBytes = checked(_positionBytes * (nuint)MaxPositions);
+        _slotBytes = checked(_headBytes * (nuint)KvHeadCount);
+        _pools = new KvMemory[2 * LayerCount];
+        try
+        {
+            for (var i = 0; i < _pools.Length; i++)
+                _pools[i] = KvMemory.Reserve(checked(_slotBytes * (nuint)slotCount));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Slots.</summary>
+    public int SlotCount { get; }
+
+    /// <summary>Layers.</summary>
+    public int LayerCount { get; }
+
+    /// <summary>Key and value heads per layer.</summary>
+    public int KvHeadCount { get; }
+
+    /// <summary>Elements per head.</summary>
+    public int HeadDim { get; }
+
+    /// <summary>Positions per slot.</summary>
+    public int MaxPositions { get; }
+
+    /// <summary>Bytes of keys and values of one position over all layers.</summary>
+    public long BytesPerPosition => 2L * LayerCount * KvHeadCount * HeadDim * sizeof(float);
+
+    /// <summary>Address of a layer's keys from a slot on.</summary>
+    public nint Keys(int layer, int slot) => AddressOf(2 * layer, slot);
+
+    /// <summary>Address of a layer's values from a slot on.</summary>
+    public nint Values(int layer, int slot) => AddressOf((2 * layer) + 1, slot);
+
+    /// <summary>Positions of a slot that hold keys and values.</summary>
+    public int PositionCount(int slot) => _positionCounts[Checked(slot)];
+
+    /// <summary>Says that a slot's first positions hold keys and values now; fewer than before forgets the rest.</summary>
+    public void SetPositionCount(int slot, int positionCount)
+    {
+        if (positionCount < 0 || positionCount > MaxPositions)
+            throw new ArgumentOutOfRangeException(nameof(positionCount), positionCount, $"a slot has 0 to {MaxPositions} positions");
+        _positionCounts[Checked(slot)] = positionCount;
+    }
+
+    /// <summary>Copies the first positions of a slot over another slot, which then has exactly these; the source stays as it is.</summary>
+    public void Move(int from, int to, int positionCount)
+    {
+        if (positionCount < 0 || positionCount > PositionCount(from))
+            throw new ArgumentOutOfRangeException(nameof(positionCount), positionCount, $"slot {from} holds {PositionCount(from)} positions");
+        SetPositionCount(to, positionCount);
+        if (from == to)
+            return;
+
+        var bytes = (nuint)positionCount * _positionBytes;
+        for (var pool = 0; pool < _pools.Length; pool++)
+        {
+            var source = (byte*)AddressOf(pool, from);
+            var target = (byte*)AddressOf(pool, to);
+            for (var head = 0; head < KvHeadCount; head++)
+                Buffer.MemoryCopy(source + ((nuint)head * _headBytes), target + ((nuint)head * _headBytes), bytes, bytes);
+        }
+    }
+
+    /// <summary>Forgets a slot's positions and gives their memory back to the system, but for pages that a neighbouring slot shares.</summary>
+    public void Release(int slot)
+    {
+        if (PositionCount(slot) == 0)
+            return;
+        foreach (var pool in _pools)
+            pool.GiveBack((nuint)slot * _slotBytes, _slotBytes);
+        _positionCounts[slot] = 0;
+    }
+
+    /// <summary>Checks what must always hold.</summary>
+    /// <exception cref="InvalidOperationException">Names the numbers that disagree.</exception>
+    public void AssertInvariants()
+    {
+        for (var slot = 0; slot < SlotCount; slot++)
+        {
+            if (_positionCounts[slot] < 0 || _positionCounts[slot] > MaxPositions)
+                throw new InvalidOperationException($"slot {slot} holds {_positionCounts[slot]} positions, outside of 0 to {MaxPositions}");
+        }
+
+        foreach (var pool in _pools)
+        {
+            if (pool.IsClosed || pool.ByteCount != _slotBytes * (nuint)SlotCount)
+                throw new InvalidOperationException($"a pool has {pool.ByteCount} bytes (closed: {pool.IsClosed}), expected {_slotBytes * (nuint)SlotCount}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var pool in _pools)
+            pool?.Dispose();
+    }
+
+    private nint AddressOf(int pool, int slot) => _pools[pool].Address + (nint)((nuint)Checked(slot) * _slotBytes);
+
+    private int Checked(int slot) =>
+        (uint)slot < (uint)SlotCount ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"there are slots 0 to {SlotCount - 1}");
+}

@@ -1,0 +1,93 @@
+using Tessera.Engine.Caching;
+using Tessera.Engine.Runtime;
+
+namespace Tessera.Engine.Execution;
+
+/// <summary>
+/// Inputs and outputs of the decoder graph bound for a number of rows over neighbouring slots of the KV cache: past and present of a layer are the same
+/// memory, so keys and values are written in place.
+/// </summary>
+internal sealed class DecoderBinding : IDisposable
+{
+    private readonly OrtIoBinding _binding;
+    private readonly StepBuffers _buffers;
+
+    private DecoderBinding(OrtSession session, StepBuffers buffers)
+    {
+        _binding = new OrtIoBinding(session);
+        _buffers = buffers;
+    }
+
+    /// <summary>One position of each of the sequences in slots 0 to <paramref name="rows"/>-1.</summary>
+    public static DecoderBinding ForDecode(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int rows)
+    {
+        var binding = Create(session, buffers, cache, totalLengthRank, firstSlot: 0, rows);
+        binding.BindIds(rows, positions: 1);
+        binding.BindLogits(firstRow: 0, rows);
+        return binding;
+    }
+
+    /// <summary>A chunk of the sequence in one slot; ids and logits are bound for each chunk.</summary>
+    public static DecoderBinding ForPrefill(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int slot) =>
+        Create(session, buffers, cache, totalLengthRank, slot, rows: 1);
+
+    /// <summary>Binds a chunk's length and where its logits go; with no wanted logits, zero rows are computed.</summary>
+    public void BindChunk(int positions, int logitsRow, bool wantsLogits)
+    {
+        BindIds(1, positions);
+        BindLogits(logitsRow, wantsLogits ? 1 : 0);
+    }
+
+    public void Run(OrtSession session, OrtRunOptions options) => session.Run(_binding, options);
+
+    public void Dispose() => _binding.Dispose();
+
+    private static DecoderBinding Create(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int firstSlot, int rows)
+    {
+        var binding = new DecoderBinding(session, buffers);
+        try
+        {
+            binding.Input(DecoderContract.SequenceLengths, buffers.SequenceLengths(rows));
+            binding.Input(DecoderContract.TotalLength, buffers.TotalLength(totalLengthRank));
+            if (buffers.PreviousIdCount > 0)
+                binding.Input(DecoderContract.PreviousIds, buffers.PreviousIds(rows));
+            binding.BindCache(cache, firstSlot, rows);
+            return binding;
+        }
+        catch
+        {
+            binding.Dispose();
+            throw;
+        }
+    }
+
+    private void BindCache(KvCache cache, int firstSlot, int rows)
+    {
+        long[] shape = [rows, cache.KvHeadCount, cache.MaxPositions, cache.HeadDim];
+        for (var layer = 0; layer < cache.LayerCount; layer++)
+        {
+            using var keys = OrtValue.FromMemory(cache.Keys(layer, firstSlot), shape, OrtElementType.F32);
+            using var values = OrtValue.FromMemory(cache.Values(layer, firstSlot), shape, OrtElementType.F32);
+            _binding.BindInput(DecoderContract.PastKey(layer), keys);
+            _binding.BindInput(DecoderContract.PastValue(layer), values);
+            _binding.BindOutput(DecoderContract.PresentKey(layer), keys);
+            _binding.BindOutput(DecoderContract.PresentValue(layer), values);
+        }
+    }
+
+    private void BindIds(int rows, int positions) => Input(DecoderContract.InputIds, _buffers.Ids(rows, positions));
+
+    private void BindLogits(int firstRow, int rows)
+    {
+        Input(DecoderContract.LogitsRows, _buffers.LogitsRows(rows));
+        using var logits = _buffers.Logits(firstRow, rows);
+        _binding.BindOutput(DecoderContract.Logits, logits);
+    }
+
+    // The binding holds the tensor itself; ours can go.
+    private void Input(string name, OrtValue value)
+    {
+        using (value)
+            _binding.BindInput(name, value);
+    }
+}

@@ -1,0 +1,25 @@
+using Tessera.Engine.Runtime;
+using Tessera.Models;
+
+namespace Tessera.Engine.Execution;
+
+/// <summary>Loads a package's graphs.</summary>
+internal static class GraphLoader
+{
+    /// <summary>Loads a graph.</summary>
+    /// <param name="path">The .onnx file.</param>
+    /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
+    /// <exception cref="ModelPackageException">The runtime does not take the graph.</exception>
+    public static OrtSession Load(string path, int threads)
+    {
+        using var options = new OrtSessionOptions(threads);
+        try
+        {
+            return new OrtSession(path, options);
+        }
+        catch (OrtException exception)
+        {
+            throw new ModelPackageException(Path.GetFileName(path), "graph", "a graph that ONNX Runtime loads", exception.Message, exception);
+        }
+    }
+}

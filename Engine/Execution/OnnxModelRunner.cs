@@ -1,0 +1,119 @@
+using Tessera.Engine.Caching;
+using Tessera.Engine.Runtime;
+using Tessera.Models;
+
+namespace Tessera.Engine.Execution;
+
+/// <summary>Runs steps on a decoder graph in ONNX Runtime, with keys and values written in place into one <see cref="KvCache"/>.</summary>
+public sealed class OnnxModelRunner : IModelRunner
+{
+    private readonly OrtSession _session;
+    private readonly OrtRunOptions _runOptions = new();
+    private readonly StepBuffers _buffers;
+    private readonly DecoderBinding?[] _decodeBindings;
+    private readonly DecoderBinding?[] _prefillBindings;
+    private readonly int _totalLengthRank;
+
+    /// <summary>Loads a decoder graph and reserves the KV cache.</summary>
+    /// <param name="decoderPath">The .onnx file.</param>
+    /// <param name="architecture">What the manifest says; the graph is checked against it.</param>
+    /// <param name="padId">Stands before the first position in n-gram embeddings.</param>
+    /// <param name="options">Slots and threads.</param>
+    /// <exception cref="ModelPackageException">The graph cannot be loaded, or is not what the manifest says.</exception>
+    /// <exception cref="OrtLibraryException">The native runtime cannot be used.</exception>
+    public OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options)
+    {
+        _session = GraphLoader.Load(decoderPath, options.Threads);
+        try
+        {
+            DecoderContract.Check(Path.GetFileName(decoderPath), architecture, _session.Inputs, _session.Outputs);
+            _totalLengthRank = _session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count;
+            _buffers = new StepBuffers(architecture, options.MaxSlots, padId);
+            Cache = new KvCache(architecture, options.MaxSlots);
+        }
+        catch
+        {
+            _buffers?.Dispose();
+            _session.Dispose();
+            _runOptions.Dispose();
+            throw;
+        }
+
+        _decodeBindings = new DecoderBinding?[options.MaxSlots + 1];
+        _prefillBindings = new DecoderBinding?[options.MaxSlots];
+    }
+
+    /// <summary>Keys and values.</summary>
+    public KvCache Cache { get; }
+
+    /// <inheritdoc/>
+    public int VocabularySize => _buffers.VocabularySize;
+
+    /// <inheritdoc/>
+    public int SlotCount => Cache.SlotCount;
+
+    /// <inheritdoc/>
+    public int MaxPositions => Cache.MaxPositions;
+
+    /// <inheritdoc/>
+    public long KvBytesPerPosition => Cache.BytesPerPosition;
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The plan is not one that can be run; nothing was run.</exception>
+    /// <exception cref="OrtException">A run failed; positions of the slots that did not finish are as before.</exception>
+    public ReadOnlySpan<float> Run(StepPlan plan)
+    {
+        PlanCheck.Check(plan, Cache);
+        var rows = plan.Decode.Count;
+        if (rows > 0)
+            RunDecode(plan.Decode);
+        if (plan.Prefill is { } chunk)
+        {
+            RunPrefill(chunk, rows);
+            if (chunk.WantsLogits)
+                rows++;
+        }
+
+        return _buffers.LogitsOf(rows);
+    }
+
+    /// <inheritdoc/>
+    public void MoveSlot(int from, int to, int positionCount) => Cache.Move(from, to, positionCount);
+
+    /// <inheritdoc/>
+    public void ReleaseSlot(int slot) => Cache.Release(slot);
+
+    /// <summary>Ends the run in progress at its next node, and every later run, with an <see cref="OrtException"/>; from any thread.</summary>
+    public void Terminate() => _runOptions.Terminate();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var binding in _decodeBindings)
+            binding?.Dispose();
+        foreach (var binding in _prefillBindings)
+            binding?.Dispose();
+        _session.Dispose();
+        _runOptions.Dispose();
+        _buffers.Dispose();
+        Cache.Dispose();
+    }
+
+    private void RunDecode(IReadOnlyList<SequenceSlice> slices)
+    {
+        var binding = _decodeBindings[slices.Count] ??= DecoderBinding.ForDecode(_session, _buffers, Cache, _totalLengthRank, slices.Count);
+        _buffers.WriteDecode(slices);
+        binding.Run(_session, _runOptions);
+        foreach (var slice in slices)
+            Cache.SetPositionCount(slice.Slot, slice.Start + 1);
+    }
+
+    private void RunPrefill(SequenceSlice chunk, int logitsRow)
+    {
+        var binding = _prefillBindings[chunk.Slot] ??= DecoderBinding.ForPrefill(_session, _buffers, Cache, _totalLengthRank, chunk.Slot);
+        binding.BindChunk(chunk.Count, logitsRow, chunk.WantsLogits);
+        _buffers.WritePrefill(chunk);
+        binding.Run(_session, _runOptions);
+        Cache.SetPositionCount(chunk.Slot, chunk.Start + chunk.Count);
+    }
+}

@@ -1,0 +1,132 @@
+using Tessera.Engine.Runtime;
+using Tessera.Models;
+
+namespace Tessera.Engine.Execution;
+
+/// <summary>Memory of everything that a step reads and writes but keys and values; allocated once, so that a step allocates nothing.</summary>
+internal sealed class StepBuffers : IDisposable
+{
+    private readonly StepBuffer<long> _ids;
+    private readonly StepBuffer<long> _previousIds;
+    private readonly StepBuffer<int> _sequenceLengths;
+    private readonly StepBuffer<int> _totalLength;
+    private readonly StepBuffer<long> _logitsRows;
+    private readonly StepBuffer<float> _logits;
+    private readonly int _padId;
+
+    public StepBuffers(Architecture architecture, int slotCount, int padId)
+    {
+        _padId = padId;
+        PreviousIdCount = architecture.NgramEmbeddings;
+        VocabularySize = architecture.VocabularySize;
+        _ids = new(Math.Max(architecture.MaxPositions, slotCount), OrtElementType.I64);
+        _previousIds = new(checked(slotCount * Math.Max(1, PreviousIdCount)), OrtElementType.I64);
+        _sequenceLengths = new(slotCount, OrtElementType.I32);
+        _totalLength = new(1, OrtElementType.I32);
+        _logitsRows = new(slotCount, OrtElementType.I64);
+        _logits = new(checked((slotCount + 1) * VocabularySize), OrtElementType.F32);
+    }
+
+    /// <summary>Previous ids that a row needs; 0 for a plain graph.</summary>
+    public int PreviousIdCount { get; }
+
+    /// <summary>Width of a logits row.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Writes the inputs of decode rows: one id each, logits of every row.</summary>
+    public void WriteDecode(IReadOnlyList<SequenceSlice> slices)
+    {
+        var ids = _ids.Elements;
+        var lengths = _sequenceLengths.Elements;
+        var rows = _logitsRows.Elements;
+        var total = 0;
+        for (var row = 0; row < slices.Count; row++)
+        {
+            var slice = slices[row];
+            ids[row] = slice.Ids.Span[slice.Start];
+            lengths[row] = slice.Start;
+            rows[row] = row;
+            total = Math.Max(total, slice.Start + 1);
+            WritePreviousIds(row, slice);
+        }
+
+        _totalLength.Elements[0] = total;
+    }
+
+    /// <summary>Writes the inputs of one chunk: its ids, the logits of its last position.</summary>
+    public void WritePrefill(SequenceSlice slice)
+    {
+        var ids = _ids.Elements;
+        var source = slice.Ids.Span.Slice(slice.Start, slice.Count);
+        for (var i = 0; i < source.Length; i++)
+            ids[i] = source[i];
+        _sequenceLengths.Elements[0] = slice.Start + slice.Count - 1;
+        _totalLength.Elements[0] = slice.Start + slice.Count;
+        _logitsRows.Elements[0] = slice.Count - 1;
+        WritePreviousIds(0, slice);
+    }
+
+    /// <summary>Logits of the first rows.</summary>
+    public ReadOnlySpan<float> LogitsOf(int rowCount) => _logits.Elements[..(rowCount * VocabularySize)];
+
+    /// <summary><c>input_ids</c> [rows, positions].</summary>
+    public OrtValue Ids(int rows, int positions) => _ids.Tensor(0, [rows, positions]);
+
+    /// <summary><c>previous_ids</c> [rows, n].</summary>
+    public OrtValue PreviousIds(int rows) => _previousIds.Tensor(0, [rows, PreviousIdCount]);
+
+    /// <summary><c>seqlens_k</c> [rows].</summary>
+    public OrtValue SequenceLengths(int rows) => _sequenceLengths.Tensor(0, [rows]);
+
+    /// <summary><c>total_sequence_length</c>, in the rank that the graph wants.</summary>
+    public OrtValue TotalLength(int rank) => _totalLength.Tensor(0, rank == 0 ? [] : [1]);
+
+    /// <summary><c>logits_rows</c> [rows].</summary>
+    public OrtValue LogitsRows(int rows) => _logitsRows.Tensor(0, [rows]);
+
+    /// <summary><c>logits</c> [rows, vocabulary], written from the given row of the buffer on.</summary>
+    public OrtValue Logits(int firstRow, int rows) =>
+        _logits.Tensor(firstRow * VocabularySize, [rows, VocabularySize]);
+
+    public void Dispose()
+    {
+        _ids.Dispose();
+        _previousIds.Dispose();
+        _sequenceLengths.Dispose();
+        _totalLength.Dispose();
+        _logitsRows.Dispose();
+        _logits.Dispose();
+    }
+
+    /// <summary>The ids at positions start-n to start-1, in order; the pad id stands before the first position.</summary>
+    private void WritePreviousIds(int row, SequenceSlice slice)
+    {
+        if (PreviousIdCount == 0)
+            return;
+        var target = _previousIds.Elements.Slice(row * PreviousIdCount, PreviousIdCount);
+        for (var i = 0; i < target.Length; i++)
+        {
+            var position = slice.Start - PreviousIdCount + i;
+            target[i] = position < 0 ? _padId : slice.Ids.Span[position];
+        }
+    }
+}
+
+/// <summary>Elements in memory that tensors of several shapes are laid over.</summary>
+/// <typeparam name="T">Type of the elements; the one that <paramref name="type"/> names.</typeparam>
+internal sealed unsafe class StepBuffer<T>(int length, OrtElementType type) : IDisposable
+    where T : unmanaged
+{
+    private readonly OrtValue _memory = OrtValue.Allocate([length], type);
+    private nint _data;
+
+    /// <summary>All elements.</summary>
+    public Span<T> Elements => new((void*)Data, length);
+
+    private nint Data => _memory.IsClosed ? throw new ObjectDisposedException(nameof(StepBuffer<T>)) : _data != 0 ? _data : _data = _memory.Data;
+
+    /// <summary>A tensor over the elements from <paramref name="first"/> on.</summary>
+    public OrtValue Tensor(int first, ReadOnlySpan<long> shape) => OrtValue.FromMemory(Data + ((nint)first * sizeof(T)), shape, type);
+
+    public void Dispose() => _memory.Dispose();
+}
