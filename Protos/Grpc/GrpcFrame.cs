@@ -1,0 +1,41 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Google.Protobuf;
+
+namespace Tessera.Protos.Grpc;
+
+/// <summary>Writes length-prefixed messages: one flag byte (0 plain, 1 compressed), the length as big-endian u32, then the message.</summary>
+public static class GrpcFrame
+{
+    /// <summary>Bytes before each message.</summary>
+    public const int PrefixBytes = 5;
+
+    /// <summary>Writes one uncompressed message.</summary>
+    /// <param name="output">Where the frame goes; the caller flushes.</param>
+    /// <param name="message">The message.</param>
+    /// <param name="maxMessageBytes">Largest message to send.</param>
+    /// <exception cref="GrpcStatusException">RESOURCE_EXHAUSTED: the message is larger; nothing was written.</exception>
+    public static void Write(IBufferWriter<byte> output, IMessage message, int maxMessageBytes)
+    {
+        var length = message.CalculateSize();
+        if (length > maxMessageBytes)
+        {
+            throw new GrpcStatusException(
+                GrpcStatusCode.ResourceExhausted, $"the message to send has {length} bytes; at most {maxMessageBytes} are allowed");
+        }
+
+        WritePrefix(output.GetSpan(PrefixBytes), compressed: false, (uint)length);
+        output.Advance(PrefixBytes);
+        message.WriteTo(output);
+    }
+
+    /// <summary>Writes a prefix.</summary>
+    /// <param name="destination">At least <see cref="PrefixBytes"/> long.</param>
+    /// <param name="compressed">The compressed flag.</param>
+    /// <param name="length">Bytes of the message as sent.</param>
+    public static void WritePrefix(Span<byte> destination, bool compressed, uint length)
+    {
+        destination[0] = compressed ? (byte)1 : (byte)0;
+        BinaryPrimitives.WriteUInt32BigEndian(destination[1..], length);
+    }
+}
