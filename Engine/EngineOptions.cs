@@ -21,9 +21,35 @@ public sealed record EngineOptions
     /// <summary>Most tokens a request may ask for.</summary>
     public int MaxTokensLimit { get; init; } = 2048;
 
-    /// <summary>Tokens generated when a request does not say. 512: above any trace the shipped model writes.</summary>
+    /// <summary>Tokens generated when a request does not say, where limits and room allow. 512: above any trace the shipped model writes.</summary>
     public int DefaultMaxTokens { get; init; } = 512;
 
     /// <summary>Threads of the runtime; 0 = the machine's cores.</summary>
     public int Threads { get; init; }
+
+    /// <summary>Checks the engine's bookkeeping after every step, not only when idle; for tests.</summary>
+    internal bool ChecksEveryStep { get; init; }
+
+    /// <summary>Everything wrong with the options: each entry names the option, what is allowed and what was given.</summary>
+    public IReadOnlyList<string> FindProblems()
+    {
+        var problems = new List<string>();
+        Check(nameof(MaxSlots), MaxSlots, 1, 1024);
+        Check(nameof(MaxQueuedRequests), MaxQueuedRequests, 1, 1_000_000);
+        Check(nameof(MaxQueuedTokens), MaxQueuedTokens, 1, int.MaxValue);
+        Check(nameof(MaxKvPositions), MaxKvPositions, 0, int.MaxValue);
+        Check(nameof(PrefillChunk), PrefillChunk, 1, 1_000_000);
+        Check(nameof(MaxTokensLimit), MaxTokensLimit, 1, 1_000_000);
+        Check(nameof(DefaultMaxTokens), DefaultMaxTokens, 1, 1_000_000);
+        Check(nameof(Threads), Threads, 0, 1024);
+        return problems;
+
+        void Check(string name, int value, int low, int high)
+        {
+            if (value < low || value > high)
+            {
+                problems.Add($"{name} must be from {low} to {high}; got {value}");
+            }
+        }
+    }
 }

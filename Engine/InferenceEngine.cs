@@ -1,6 +1,8 @@
 using System.Threading.Channels;
 using Tessera.Engine.Execution;
+using Tessera.Engine.Reasoning;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Scheduling;
 using Tessera.Models;
 
 namespace Tessera.Engine;
@@ -8,20 +10,57 @@ namespace Tessera.Engine;
 /// <summary>Serves one model: one dedicated thread owns slots, KV cache and the step loop; requests come in and events go out through bounded channels.</summary>
 public sealed class InferenceEngine : IAsyncDisposable
 {
+    // A step of a healthy runtime ends long before; after it the requests are ended without waiting for the step.
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
+
+    private readonly IModelRunner _runner;
+    private readonly TimeProvider _timeProvider;
+    private readonly long _positionCapacity;
+    private readonly RequestQueue _queue;
+    private readonly DepartureRate _departures;
+    private readonly LiveSequences _live = new();
+    private readonly Channel<LoopCommand> _commands;
+    private readonly HintWorker? _hints;
+    private readonly SequenceFactory _sequences;
+    private readonly StepLoop _loop;
+    private readonly Lock _stateLock = new();
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _threadEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EngineState _state = EngineState.Starting;
+    private int _isDisposed;
+
     /// <summary>Creates an engine and starts its thread; it is ready when a warm-up request was answered.</summary>
     /// <param name="package">The model.</param>
     /// <param name="runner">Owned by the engine from here on.</param>
     /// <param name="codebook">Hints; null for none. Owned by the engine from here on.</param>
     /// <param name="options">Limits.</param>
     /// <param name="timeProvider">Clock.</param>
+    /// <exception cref="ArgumentException">The options are out of range, or the runner does not fit the package.</exception>
     public InferenceEngine(ModelPackage package, IModelRunner runner, ICodebook? codebook, EngineOptions options, TimeProvider timeProvider)
     {
+        CheckArguments(package, runner, options);
         Package = package;
         Options = options;
         Codebook = codebook;
-        _ = runner;
-        _ = timeProvider;
+        _runner = runner;
+        _timeProvider = timeProvider;
+
+        var slotCount = Math.Min(options.MaxSlots, runner.SlotCount);
+        _positionCapacity = options.MaxKvPositions > 0 ? options.MaxKvPositions : (long)slotCount * runner.MaxPositions;
+        _queue = new RequestQueue(options.MaxQueuedRequests, options.MaxQueuedTokens);
+        _departures = new DepartureRate(timeProvider);
+
+        // Between two steps every request of queue and slots may come, go and be cancelled once: a message always finds room.
+        _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
+        _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
+        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, timeProvider);
+        var scheduler = new Scheduler(_queue, new SlotMap(runner, slotCount), _departures, _positionCapacity, options.PrefillChunk, package.Vocabulary.ThinkId);
+        _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, timeProvider);
+        new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }
+
+    /// <summary>Something failed that the engine lived through, or that ended it: a step, the warm-up, the codebook. For logging; raised on engine threads.</summary>
+    public event EventHandler<EngineFaultEventArgs>? Faulted;
 
     /// <summary>The model.</summary>
     public ModelPackage Package { get; }
@@ -32,90 +71,209 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>The codebook, for direct use; null for none.</summary>
     public ICodebook? Codebook { get; }
 
+    /// <summary>Bytes of keys and values that one position takes.</summary>
+    public long KvBytesPerPosition => _runner.KvBytesPerPosition;
+
+    private EngineState State
+    {
+        get
+        {
+            lock (_stateLock)
+            {
+                return _state;
+            }
+        }
+    }
+
     /// <summary>Loads the package's graphs into ONNX Runtime and starts an engine on them.</summary>
     /// <exception cref="ModelPackageException">A graph does not match the manifest.</exception>
     public static InferenceEngine Start(ModelPackage package, EngineOptions options, TimeProvider timeProvider) => throw new NotImplementedException();
 
+    /// <summary>Completes when the engine is ready, or will never be: the state says which.</summary>
+    public async Task<EngineState> WaitUntilStartedAsync(CancellationToken cancellationToken = default)
+    {
+        await _started.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return State;
+    }
+
     /// <summary>Submits a request; never blocks.</summary>
-    public SubmitResult Submit(GenerationRequest request) => throw new NotImplementedException();
+    /// <exception cref="ArgumentException">The request was checked against other limits and can never fit here.</exception>
+    public SubmitResult Submit(GenerationRequest request)
+    {
+        if (request.WorstCasePositions > Math.Min(_runner.MaxPositions, _positionCapacity))
+        {
+            throw new ArgumentException($"the request may take {request.WorstCasePositions} positions of {Math.Min(_runner.MaxPositions, _positionCapacity)}", nameof(request));
+        }
+
+        if (State is not (EngineState.Starting or EngineState.Ready))
+        {
+            return new SubmitResult.Draining();
+        }
+
+        if (!_queue.TryReserve(request.PromptPositions))
+        {
+            return new SubmitResult.Full(_departures.RetryAfter(_queue.Count));
+        }
+
+        var sequence = _sequences.Create(request, _live.Remove);
+        if (!_live.TryAdd(sequence) || !_commands.Writer.TryWrite(new LoopCommand(sequence, IsCancel: false)))
+        {
+            _live.Remove(sequence.Response);
+            _queue.Unreserve(request.PromptPositions);
+            return new SubmitResult.Draining();
+        }
+
+        return new SubmitResult.Accepted(new Generation(request, sequence.Response.Reader, () => Cancel(sequence)));
+    }
 
     /// <summary>What the engine is doing; safe from any thread.</summary>
-    public EngineStatus GetStatus() => throw new NotImplementedException();
+    public EngineStatus GetStatus()
+    {
+        var progress = _loop.Progress;
+        var bytes = _runner.KvBytesPerPosition;
+        var sinceProgress = progress.IsIdle ? TimeSpan.Zero : _timeProvider.GetElapsedTime(progress.Timestamp);
+        return new EngineStatus(
+            State, progress.RunningCount, _queue.Count, progress.PositionsInUse, progress.PositionsInUse * bytes, progress.PositionsPeak * bytes,
+            _positionCapacity, progress.StepCount, sinceProgress);
+    }
 
     /// <summary>Takes no more requests, lets the running ones finish within the time, then ends the rest with <see cref="FinishReason.Shutdown"/>.</summary>
-    public Task DrainAsync(TimeSpan timeout) => throw new NotImplementedException();
+    public async Task DrainAsync(TimeSpan timeout)
+    {
+        Enter(EngineState.Draining);
+        _live.Close();
+        try
+        {
+            await _live.WhenClosedAndEmpty.WaitAsync(timeout, _timeProvider).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // The rest is ended below.
+        }
+
+        await StopAsync().ConfigureAwait(false);
+    }
 
     /// <summary>Ends all requests with <see cref="FinishReason.Shutdown"/> and stops the thread.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
-}
-
-/// <summary>Outcome of a submission: a closed set.</summary>
-public abstract record SubmitResult
-{
-    private SubmitResult()
+    public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            await _threadEnded.Task.ConfigureAwait(false);
+            return;
+        }
+
+        Enter(EngineState.Draining);
+        _live.Close();
+        var hasStopped = await StopAsync().ConfigureAwait(false);
+        if (_hints is not null)
+        {
+            await _hints.DisposeAsync().ConfigureAwait(false);
+        }
+
+        Codebook?.Dispose();
+        if (hasStopped)
+        {
+            // A thread that hangs in the runtime still uses it: then its memory goes with the process.
+            _runner.Dispose();
+        }
     }
 
-    /// <summary>The request waits or runs; read its events to the end.</summary>
-    public sealed record Accepted(Generation Generation) : SubmitResult;
-
-    /// <summary>The queue is full now; try again after the given time.</summary>
-    public sealed record Full(TimeSpan RetryAfter) : SubmitResult;
-
-    /// <summary>The engine is draining or stopped.</summary>
-    public sealed record Draining : SubmitResult;
-}
-
-/// <summary>A submitted request as its client sees it.</summary>
-public sealed class Generation
-{
-    private readonly Action _cancel;
-
-    internal Generation(GenerationRequest request, ChannelReader<GenerationEvent> events, Action cancel)
+    private static void CheckArguments(ModelPackage package, IModelRunner runner, EngineOptions options)
     {
-        Request = request;
-        Events = events;
-        _cancel = cancel;
+        var problems = options.FindProblems();
+        if (problems.Count > 0)
+        {
+            throw new ArgumentException(string.Join("; ", problems), nameof(options));
+        }
+
+        if (runner.VocabularySize != package.Vocabulary.Size)
+        {
+            throw new ArgumentException($"the runner gives {runner.VocabularySize} logits, the package's vocabulary has {package.Vocabulary.Size} ids", nameof(runner));
+        }
     }
 
-    /// <summary>The request.</summary>
-    public GenerationRequest Request { get; }
+    private void RunThread()
+    {
+        var hasStopped = false;
+        try
+        {
+            _loop.WarmUp(Package.Vocabulary.ThinkId);
+            Enter(EngineState.Ready);
+            _started.TrySetResult();
+            hasStopped = _loop.Run();
+        }
+        catch (Exception exception)
+        {
+            OnFault(exception);
+        }
 
-    /// <summary>Events to read; completes after exactly one <see cref="FinishedEvent"/>. Has room for every event of the request, so the loop never waits.</summary>
-    public ChannelReader<GenerationEvent> Events { get; }
+        Enter(hasStopped ? EngineState.Stopped : EngineState.Failed);
+        _started.TrySetResult();
+        _live.Close();
+        _commands.Writer.TryComplete();
+        EndAll(hasStopped ? FinishReason.Shutdown : FinishReason.Error);
+        _threadEnded.TrySetResult();
+    }
 
-    /// <summary>Asks for cancellation; handled between steps; a Finished event still comes. May be called at any time, any number of times.</summary>
-    public void Cancel() => _cancel();
-}
+    private void EndAll(FinishReason reason)
+    {
+        try
+        {
+            _loop.FinishAll(reason);
+        }
+        catch (Exception exception)
+        {
+            // Broken bookkeeping must not keep anybody from the last event.
+            OnFault(exception);
+        }
 
-/// <summary>What the engine is doing.</summary>
-/// <param name="State">Life cycle.</param>
-/// <param name="RunningCount">Requests with a slot.</param>
-/// <param name="WaitingCount">Requests in the queue.</param>
-/// <param name="KvPositionsInUse">Positions in use over all slots.</param>
-/// <param name="KvBytesInUse">Bytes of those positions.</param>
-/// <param name="KvBytesPeak">Most bytes in use since the start.</param>
-/// <param name="KvPositionsCapacity">Positions that may be in use.</param>
-/// <param name="StepCount">Steps since the start.</param>
-/// <param name="SinceLastProgress">Time since the loop last finished a step or was idle: the heartbeat behind health.</param>
-public sealed record EngineStatus(
-    EngineState State, int RunningCount, int WaitingCount, long KvPositionsInUse, long KvBytesInUse, long KvBytesPeak, long KvPositionsCapacity, long StepCount, TimeSpan SinceLastProgress);
+        _live.FinishAll(reason);
+    }
 
-/// <summary>Life cycle of an engine.</summary>
-public enum EngineState
-{
-    /// <summary>Warming up.</summary>
-    Starting,
+    // Whether the thread has ended; the requests have in any case.
+    private async Task<bool> StopAsync()
+    {
+        _commands.Writer.TryComplete();
+        try
+        {
+            await _threadEnded.Task.WaitAsync(StopPatience, _timeProvider).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            _live.FinishAll(FinishReason.Shutdown);
+            return false;
+        }
+    }
 
-    /// <summary>Takes requests.</summary>
-    Ready,
+    private void Cancel(Sequence sequence)
+    {
+        if (sequence.Response.RequestCancel())
+        {
+            // False only when the engine is stopping, which ends the request anyway.
+            _commands.Writer.TryWrite(new LoopCommand(sequence, IsCancel: true));
+        }
+    }
 
-    /// <summary>Finishes what it has.</summary>
-    Draining,
+    // The life cycle only goes forward.
+    private void Enter(EngineState state)
+    {
+        lock (_stateLock)
+        {
+            _state = state > _state ? state : _state;
+        }
+    }
 
-    /// <summary>The thread has ended.</summary>
-    Stopped,
-
-    /// <summary>The runtime failed; only a restart helps.</summary>
-    Failed,
+    private void OnFault(Exception exception)
+    {
+        try
+        {
+            Faulted?.Invoke(this, new EngineFaultEventArgs(exception));
+        }
+        catch (Exception)
+        {
+            // Whoever listens must not be able to stop the loop.
+        }
+    }
 }

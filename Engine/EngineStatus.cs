@@ -1,0 +1,41 @@
+namespace Tessera.Engine;
+
+/// <summary>What the engine is doing.</summary>
+/// <param name="State">Life cycle.</param>
+/// <param name="RunningCount">Requests with a slot.</param>
+/// <param name="WaitingCount">Requests in the queue.</param>
+/// <param name="KvPositionsInUse">Positions in use over all slots.</param>
+/// <param name="KvBytesInUse">Bytes of those positions.</param>
+/// <param name="KvBytesPeak">Most bytes in use since the start.</param>
+/// <param name="KvPositionsCapacity">Positions that may be in use.</param>
+/// <param name="StepCount">Steps since the start.</param>
+/// <param name="SinceLastProgress">Time since the loop last finished a step or was idle: the heartbeat behind health.</param>
+public sealed record EngineStatus(
+    EngineState State, int RunningCount, int WaitingCount, long KvPositionsInUse, long KvBytesInUse, long KvBytesPeak, long KvPositionsCapacity, long StepCount, TimeSpan SinceLastProgress);
+
+/// <summary>Life cycle of an engine.</summary>
+public enum EngineState
+{
+    /// <summary>Warming up.</summary>
+    Starting,
+
+    /// <summary>Takes requests.</summary>
+    Ready,
+
+    /// <summary>Finishes what it has.</summary>
+    Draining,
+
+    /// <summary>The thread has ended.</summary>
+    Stopped,
+
+    /// <summary>The runtime failed; only a restart helps.</summary>
+    Failed,
+}
+
+/// <summary>A failure inside the engine.</summary>
+/// <param name="exception">What failed; not for clients.</param>
+public sealed class EngineFaultEventArgs(Exception exception) : EventArgs
+{
+    /// <summary>What failed; not for clients.</summary>
+    public Exception Exception { get; } = exception;
+}

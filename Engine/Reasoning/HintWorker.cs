@@ -1,0 +1,72 @@
+using System.Threading.Channels;
+using Tessera.Engine.Execution;
+using Tessera.Engine.Requests;
+
+namespace Tessera.Engine.Reasoning;
+
+/// <summary>Reads latent spans with the codebook, beside the step loop and never in its way. A span without hints is no failed request.</summary>
+internal sealed class HintWorker : IAsyncDisposable
+{
+    // Spans that may wait to be read; more get no hints. 256: above what all slots of a large engine finish while one span is read.
+    private const int MaxQueuedSpans = 256;
+
+    private readonly ICodebook _codebook;
+    private readonly Action<Exception> _failed;
+    private readonly Channel<Job> _jobs = Channel.CreateBounded<Job>(new BoundedChannelOptions(MaxQueuedSpans) { SingleReader = true, SingleWriter = true });
+    private readonly Task _worker;
+
+    /// <summary>Starts the worker.</summary>
+    /// <param name="codebook">Reads codes; not owned.</param>
+    /// <param name="failed">Told when the codebook fails.</param>
+    public HintWorker(ICodebook codebook, Action<Exception> failed)
+    {
+        _codebook = codebook;
+        _failed = failed;
+        _worker = Task.Run(WorkAsync);
+    }
+
+    /// <summary>Has a span read; never blocks.</summary>
+    public void Enqueue(ResponseStream response, LatentSpan span, IReadOnlyList<int> promptIds)
+    {
+        response.ExpectHints();
+        if (!_jobs.Writer.TryWrite(new Job(response, span, promptIds)))
+        {
+            response.DeliverHints(span.Index, span.Codes, []);
+        }
+    }
+
+    /// <summary>Stops the worker when it has done what it has; responses that have ended are passed over.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _jobs.Writer.TryComplete();
+        await _worker.ConfigureAwait(false);
+    }
+
+    private async Task WorkAsync()
+    {
+        await foreach (var job in _jobs.Reader.ReadAllAsync().ConfigureAwait(false))
+        {
+            job.Response.DeliverHints(job.Span.Index, job.Span.Codes, Read(job));
+        }
+    }
+
+    private IReadOnlyList<LatentHint> Read(Job job)
+    {
+        if (job.Response.IsCompleted)
+        {
+            return [];
+        }
+
+        try
+        {
+            return _codebook.Decode(job.Span.Codes, job.PromptIds);
+        }
+        catch (Exception exception)
+        {
+            _failed(exception);
+            return [];
+        }
+    }
+
+    private sealed record Job(ResponseStream Response, LatentSpan Span, IReadOnlyList<int> PromptIds);
+}

@@ -1,0 +1,87 @@
+namespace Tessera.Engine.Scheduling;
+
+/// <summary>
+/// Sequences that wait for a slot, first come, first served; bounded by requests and by prompt tokens. A place is reserved by whoever submits and taken by
+/// the engine's thread; reservations are thread-safe, the rest is the engine thread's.
+/// </summary>
+internal sealed class RequestQueue(int maxRequests, int maxTokens)
+{
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Sequence> _waiting = [];
+    private int _reservedRequests;
+    private long _reservedTokens;
+
+    /// <summary>Requests that hold a place.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _reservedRequests;
+            }
+        }
+    }
+
+    /// <summary>The sequence that waits longest; null when nobody waits.</summary>
+    public Sequence? First => _waiting.First?.Value;
+
+    /// <summary>Reserves a place; false when the queue is full. A prompt above the token bound waits alone.</summary>
+    public bool TryReserve(int promptPositions)
+    {
+        lock (_lock)
+        {
+            if (_reservedRequests >= maxRequests || (_reservedRequests > 0 && _reservedTokens + promptPositions > maxTokens))
+            {
+                return false;
+            }
+
+            _reservedRequests++;
+            _reservedTokens += promptPositions;
+            return true;
+        }
+    }
+
+    /// <summary>Gives a place back.</summary>
+    public void Unreserve(int promptPositions)
+    {
+        lock (_lock)
+        {
+            _reservedRequests--;
+            _reservedTokens -= promptPositions;
+        }
+    }
+
+    /// <summary>Puts a sequence, for which a place was reserved, at the end.</summary>
+    public void Add(Sequence sequence) => _waiting.AddLast(sequence);
+
+    /// <summary>Takes a sequence out, wherever it stands, and gives its place back.</summary>
+    public void Remove(Sequence sequence)
+    {
+        if (!_waiting.Remove(sequence))
+        {
+            throw new InvalidOperationException("a sequence that does not wait was taken from the queue");
+        }
+
+        Unreserve(sequence.Request.PromptPositions);
+    }
+
+    /// <summary>Checks the bookkeeping.</summary>
+    public void AssertInvariants()
+    {
+        lock (_lock)
+        {
+            var tokens = _waiting.Sum(sequence => (long)sequence.Request.PromptPositions);
+            if (_waiting.Count > _reservedRequests || tokens > _reservedTokens || (_reservedRequests == 0 && _reservedTokens != 0))
+            {
+                throw new InvalidOperationException(
+                    $"queue: {_waiting.Count} sequences with {tokens} tokens wait, but {_reservedRequests} places with {_reservedTokens} tokens are reserved");
+            }
+
+            if (_waiting.Any(sequence => sequence.Status != SequenceStatus.Waiting))
+            {
+                throw new InvalidOperationException("queue: a sequence in it does not wait");
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using Tessera.Engine.Requests;
+
+namespace Tessera.Engine.Scheduling;
+
+/// <summary>Notes when things happened to a sequence. Times are <see cref="TimeProvider"/> timestamps.</summary>
+internal sealed class SequenceClock(TimeProvider timeProvider)
+{
+    private readonly long _submitted = timeProvider.GetTimestamp();
+    private long? _admitted;
+    private long? _firstToken;
+    private long _lastToken;
+    private int _tokenCount;
+
+    /// <summary>The sequence got a slot.</summary>
+    public void MarkAdmitted() => _admitted = timeProvider.GetTimestamp();
+
+    /// <summary>A token was generated.</summary>
+    public void MarkToken()
+    {
+        _lastToken = timeProvider.GetTimestamp();
+        _firstToken ??= _lastToken;
+        _tokenCount++;
+    }
+
+    /// <summary>Where the time went until now. What did not happen took no time.</summary>
+    public Timings ToTimings()
+    {
+        var now = timeProvider.GetTimestamp();
+        var queue = Between(_submitted, _admitted ?? now);
+        if (_admitted is not { } admitted || _firstToken is not { } firstToken)
+        {
+            return new Timings(queue, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, Between(_submitted, now));
+        }
+
+        var interToken = _tokenCount < 2 ? TimeSpan.Zero : Between(firstToken, _lastToken) / (_tokenCount - 1);
+        return new Timings(queue, Between(admitted, firstToken), Between(_submitted, firstToken), interToken, Between(_submitted, now));
+    }
+
+    private TimeSpan Between(long start, long end) => timeProvider.GetElapsedTime(start, end);
+}

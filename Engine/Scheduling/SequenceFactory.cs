@@ -1,0 +1,34 @@
+using Tessera.Engine.Reasoning;
+using Tessera.Engine.Requests;
+using Tessera.Models;
+
+namespace Tessera.Engine.Scheduling;
+
+/// <summary>Makes sequences of requests for one model. Thread-safe.</summary>
+/// <param name="package">The model.</param>
+/// <param name="kvBytesPerPosition">Bytes of keys and values of one position.</param>
+/// <param name="hints">Reads latent spans; null for none.</param>
+/// <param name="timeProvider">Clock.</param>
+internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosition, HintWorker? hints, TimeProvider timeProvider)
+{
+    private readonly GrammarMasks _masks = new(package.Vocabulary);
+    private readonly SavingsCalculator _savings = new(package.Manifest.Latents.TextTokensPerLatent, kvBytesPerPosition);
+
+    /// <summary>Makes a waiting sequence.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="completed">Called once, after its last event.</param>
+    public Sequence Create(GenerationRequest request, Action<ResponseStream> completed)
+    {
+        var response = new ResponseStream(request.MaxTokens, _savings, completed);
+        var listener = new Listener(response, request, request.Reasoning.Explain ? hints : null);
+        var recorder = new TraceRecorder(package.Vocabulary, package.Tokenizer, package.Manifest.Chat.StripLeadingSpace, request.Stop, listener);
+        return new Sequence(request, response, new TraceGrammar(_masks, request.Reasoning), recorder, new SequenceClock(timeProvider));
+    }
+
+    private sealed class Listener(ResponseStream response, GenerationRequest request, HintWorker? hints) : ITraceListener
+    {
+        public void OnDelta(GenerationEvent delta) => response.Publish(delta);
+
+        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, request.PromptIds);
+    }
+}

@@ -1,0 +1,222 @@
+using System.Threading.Channels;
+using Tessera.Engine.Execution;
+using Tessera.Engine.Requests;
+using Tessera.Engine.Sampling;
+
+namespace Tessera.Engine.Scheduling;
+
+/// <summary>A message to the step loop, handled between steps.</summary>
+/// <param name="Sequence">Whom it is about.</param>
+/// <param name="IsCancel">Whether the sequence is cancelled; otherwise it is new.</param>
+internal readonly record struct LoopCommand(Sequence Sequence, bool IsCancel);
+
+/// <summary>What the loop last published about itself; immutable, for any thread.</summary>
+internal sealed record LoopProgress(int RunningCount, long PositionsInUse, long PositionsPeak, long StepCount, long Timestamp, bool IsIdle);
+
+/// <summary>The engine's loop: take messages, admit, plan, run, sample, commit. Runs on one dedicated thread, which owns everything it touches.</summary>
+internal sealed class StepLoop(
+    ChannelReader<LoopCommand> commands, Scheduler scheduler, IModelRunner runner, Action<Exception> stepFailed, bool checksEveryStep, TimeProvider timeProvider)
+{
+    /// <summary>Failed steps in a row after which the runtime counts as broken. 3: one or two may be the fault of a request.</summary>
+    public const int MaxFailedSteps = 3;
+
+    private const string StepFailedMessage = "the model failed while it ran this request";
+    private const string NoLogitsMessage = "the model gave no usable probabilities for the next token";
+    private const string RuntimeFailedMessage = "the model runtime has failed; the server must be restarted";
+
+    private readonly Sampler _sampler = new(runner.VocabularySize);
+    private int?[] _sampled = [];
+    private int _failedSteps;
+    private long _stepCount;
+    private long _positionsPeak;
+    private volatile LoopProgress _progress = new(0, 0, 0, 0, timeProvider.GetTimestamp(), IsIdle: false);
+
+    /// <summary>The last published progress.</summary>
+    public LoopProgress Progress => _progress;
+
+    /// <summary>Runs a short prompt and one decode step, so that nothing is done for the first time while a client waits.</summary>
+    /// <param name="id">Any id that the model knows.</param>
+    public void WarmUp(int id)
+    {
+        int[] ids = [id, id, id, id];
+        Check(runner.Run(new StepPlan([], new SequenceSlice(0, ids, 0, ids.Length - 1, WantsLogits: true))));
+        Check(runner.Run(new StepPlan([new SequenceSlice(0, ids, ids.Length - 1, 1, WantsLogits: true)], null)));
+        runner.ReleaseSlot(0);
+
+        void Check(ReadOnlySpan<float> logits)
+        {
+            if (logits.Length != runner.VocabularySize)
+            {
+                throw new InvalidOperationException($"warm-up: a step gave {logits.Length} logits, expected {runner.VocabularySize}");
+            }
+        }
+    }
+
+    /// <summary>Runs until the commands are closed, or the runtime is broken.</summary>
+    /// <returns>Whether the loop ended because it was asked to; false when the runtime is broken.</returns>
+    public bool Run()
+    {
+        while (TakeCommands())
+        {
+            if (!TryStep())
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends every sequence that is not finished, when the loop has ended.</summary>
+    public void FinishAll(FinishReason reason)
+    {
+        while (commands.TryRead(out var command))
+        {
+            Handle(command);
+        }
+
+        foreach (var sequence in scheduler.ReleaseRunning().Concat(scheduler.ReleaseWaiting()))
+        {
+            sequence.Response.Finish(sequence.EndingFor(reason, reason == FinishReason.Error ? RuntimeFailedMessage : null));
+        }
+
+        Publish(isIdle: true);
+    }
+
+    // Handles all messages; waits for one when there is nothing to run. False when the commands are closed.
+    private bool TakeCommands()
+    {
+        while (true)
+        {
+            while (commands.TryRead(out var command))
+            {
+                Handle(command);
+            }
+
+            if (commands.Completion.IsCompleted)
+            {
+                return false;
+            }
+
+            if (scheduler.HasWork)
+            {
+                return true;
+            }
+
+            scheduler.AssertInvariants();
+            Publish(isIdle: true);
+            commands.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
+            Publish(isIdle: false);
+        }
+    }
+
+    private void Handle(LoopCommand command)
+    {
+        if (!command.IsCancel)
+        {
+            scheduler.Add(command.Sequence);
+        }
+        else if (command.Sequence.Status != SequenceStatus.Finished)
+        {
+            Finish(command.Sequence, FinishReason.Cancelled);
+        }
+    }
+
+    // A failed step fails its sequences, not the engine; false when steps fail again and again.
+    private bool TryStep()
+    {
+        try
+        {
+            Step();
+            _failedSteps = 0;
+            return true;
+        }
+        catch (Exception exception)
+        {
+            var sequences = scheduler.ReleaseRunning();
+            Publish(isIdle: false);
+            stepFailed(exception);
+            foreach (var sequence in sequences)
+            {
+                sequence.Response.Finish(sequence.EndingFor(FinishReason.Error, StepFailedMessage));
+            }
+
+            return ++_failedSteps < MaxFailedSteps;
+        }
+    }
+
+    private void Step()
+    {
+        if (scheduler.TryAdmit() is { } admitted)
+        {
+            admitted.Response.Publish(new AcceptedEvent(admitted.Request.PromptPositions));
+        }
+
+        var step = scheduler.PlanStep();
+        var logits = runner.Run(step.Plan);
+        Sample(step.Rows, logits);
+        scheduler.Advance(step);
+        Commit(step.Rows);
+        _stepCount++;
+        Publish(isIdle: false);
+        if (checksEveryStep)
+        {
+            scheduler.AssertInvariants();
+        }
+    }
+
+    private void Sample(IReadOnlyList<Sequence> rows, ReadOnlySpan<float> logits)
+    {
+        var width = runner.VocabularySize;
+        if (logits.Length != rows.Count * width)
+        {
+            throw new InvalidOperationException($"a step gave {logits.Length} logits, expected {rows.Count} rows of {width}");
+        }
+
+        if (_sampled.Length < rows.Count)
+        {
+            _sampled = new int?[rows.Count];
+        }
+
+        for (var row = 0; row < rows.Count; row++)
+        {
+            var sequence = rows[row];
+            _sampled[row] = _sampler.Sample(logits.Slice(row * width, width), sequence.Grammar.Allowed, sequence.Request.Sampling, sequence.GeneratedCount);
+        }
+    }
+
+    private void Commit(IReadOnlyList<Sequence> rows)
+    {
+        _positionsPeak = Math.Max(_positionsPeak, scheduler.PositionsInUse);
+        for (var row = 0; row < rows.Count; row++)
+        {
+            var sequence = rows[row];
+            if (_sampled[row] is not { } id)
+            {
+                Finish(sequence, FinishReason.Error, NoLogitsMessage);
+            }
+            else if (sequence.Accept(id) is { } reason)
+            {
+                sequence.Recorder.Flush(sequence.Grammar.Phase);
+                Finish(sequence, reason);
+            }
+        }
+    }
+
+    private void Finish(Sequence sequence, FinishReason reason, string? error = null)
+    {
+        try
+        {
+            scheduler.Release(sequence);
+        }
+        finally
+        {
+            // Published first: whoever sees the last event sees its positions free.
+            Publish(isIdle: false);
+            sequence.Response.Finish(sequence.EndingFor(reason, error));
+        }
+    }
+
+    private void Publish(bool isIdle) =>
+        _progress = new LoopProgress(scheduler.RunningCount, scheduler.PositionsInUse, _positionsPeak, _stepCount, timeProvider.GetTimestamp(), isIdle);
+}
