@@ -38,7 +38,8 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <exception cref="ArgumentException">The options are out of range, or the runner does not fit the package.</exception>
     public InferenceEngine(ModelPackage package, IModelRunner runner, ICodebook? codebook, EngineOptions options, TimeProvider timeProvider)
     {
-        CheckArguments(package, runner, options);
+        CheckOptions(options);
+        CheckRunner(package, runner);
         Package = package;
         Options = options;
         Codebook = codebook;
@@ -87,7 +88,22 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     /// <summary>Loads the package's graphs into ONNX Runtime and starts an engine on them.</summary>
     /// <exception cref="ModelPackageException">A graph does not match the manifest.</exception>
-    public static InferenceEngine Start(ModelPackage package, EngineOptions options, TimeProvider timeProvider) => throw new NotImplementedException();
+    /// <exception cref="ArgumentException">The options are out of range.</exception>
+    public static InferenceEngine Start(ModelPackage package, EngineOptions options, TimeProvider timeProvider)
+    {
+        CheckOptions(options);
+        var runner = OnnxModels.Load(package, options, out var codebook);
+        try
+        {
+            return new InferenceEngine(package, runner, codebook, options, timeProvider);
+        }
+        catch
+        {
+            codebook?.Dispose();
+            runner.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Completes when the engine is ready, or will never be: the state says which.</summary>
     public async Task<EngineState> WaitUntilStartedAsync(CancellationToken cancellationToken = default)
@@ -179,14 +195,17 @@ public sealed class InferenceEngine : IAsyncDisposable
         }
     }
 
-    private static void CheckArguments(ModelPackage package, IModelRunner runner, EngineOptions options)
+    private static void CheckOptions(EngineOptions options)
     {
         var problems = options.FindProblems();
         if (problems.Count > 0)
         {
             throw new ArgumentException(string.Join("; ", problems), nameof(options));
         }
+    }
 
+    private static void CheckRunner(ModelPackage package, IModelRunner runner)
+    {
         if (runner.VocabularySize != package.Vocabulary.Size)
         {
             throw new ArgumentException($"the runner gives {runner.VocabularySize} logits, the package's vocabulary has {package.Vocabulary.Size} ids", nameof(runner));
