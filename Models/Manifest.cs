@@ -49,6 +49,13 @@ public sealed record Manifest
 
     /// <summary>What the model was measured to do.</summary>
     public IReadOnlyList<EvaluationRow> Evaluation { get; init; } = [];
+
+    /// <summary>Reads a manifest; see <see cref="ManifestJson.Parse(string)"/>.</summary>
+    /// <exception cref="ModelPackageException">Names the JSON path, what was expected and what was found.</exception>
+    public static Manifest Parse(string json) => ManifestJson.Parse(json);
+
+    /// <summary>The document of this manifest; see <see cref="ManifestJson.Write"/>.</summary>
+    public string Write() => ManifestJson.Write(this);
 }
 
 /// <summary>Shape of the decoder. All counts are positive.</summary>
@@ -129,6 +136,10 @@ public sealed record SpecialTokens
 
     /// <summary>End of a latent span.</summary>
     public required string EoLatent { get; init; }
+
+    /// <summary>JSON name and content of each.</summary>
+    public IEnumerable<(string Name, string Content)> Named() =>
+        [("pad", Pad), ("eos", Eos), ("think", Think), ("end_think", EndThink), ("bo_latent", BoLatent), ("eo_latent", EoLatent)];
 }
 
 /// <summary>Where the latents are in the vocabulary.</summary>

@@ -1,3 +1,6 @@
+using Tessera.Models.Packaging;
+using Tessera.Protos.Onnx;
+
 namespace Tessera.Models;
 
 /// <summary>A model package whose every part was checked: manifest, files and hashes, containment of external data, tokenizer, vocabulary.</summary>
@@ -50,11 +53,42 @@ public sealed class ModelPackage
     /// <summary>Loads and checks a package; nothing is given to the runtime before all checks passed.</summary>
     /// <param name="directory">The package folder.</param>
     /// <exception cref="ModelPackageException">Names file, field, expected and found.</exception>
-    public static ModelPackage Load(string directory) => throw new NotImplementedException();
+    public static ModelPackage Load(string directory)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(directory);
+        var folder = Path.GetFullPath(directory);
+        if (!System.IO.Directory.Exists(folder))
+            throw new ModelPackageException(ManifestFileName, "package", $"a folder at {directory}", File.Exists(folder) ? "a file" : "nothing");
+        PackageFiles.CheckPlace(folder, ManifestFileName);
+        var manifest = ManifestJson.Parse(PackageFileReader.ReadAll(Path.Combine(folder, ManifestFileName), ManifestFileName, ManifestJson.MaxBytes));
+        PackageFiles.Check(folder, manifest.Files);
+        var tokenizer = Tokenizer.Load(Path.Combine(folder, TokenizerFileName));
+        var vocabulary = VocabularyRules.Create(manifest, tokenizer);
+        CheckGraphs(folder, manifest);
+        return new ModelPackage(folder, manifest, tokenizer, vocabulary);
+    }
 
     /// <summary>Ids of a chat in this package's chat format, ready for <c>&lt;think&gt;</c>; message text never yields special tokens.</summary>
     /// <param name="messages">Role (system, user, assistant) and text, oldest first.</param>
-    public int[] EncodeChat(IReadOnlyList<ChatTurn> messages) => throw new NotImplementedException();
+    /// <exception cref="ArgumentException">A role is none of the three.</exception>
+    public int[] EncodeChat(IReadOnlyList<ChatTurn> messages)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        return ChatEncoder.Encode(Tokenizer, Manifest.Chat, messages);
+    }
+
+    private static void CheckGraphs(string folder, Manifest manifest)
+    {
+        var sizes = manifest.Files.ToDictionary(file => file.Path, file => file.Bytes, StringComparer.Ordinal);
+        GraphContract.CheckDecoder(Parse(DecoderFileName), manifest.Architecture);
+        if (manifest.Codebook is not { } codebook)
+            return;
+        GraphContract.CheckCodebookDecoder(Parse(CodebookDecoderFileName), codebook);
+        GraphContract.CheckCodebookEncoder(Parse(CodebookEncoderFileName));
+
+        GraphProto Parse(string name) =>
+            GraphFile.Parse(name, PackageFileReader.ReadAll(Path.Combine(folder, name), name, GraphFile.MaxBytes), sizes).Graph;
+    }
 }
 
 /// <summary>One message of a chat.</summary>

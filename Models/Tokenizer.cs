@@ -1,47 +1,171 @@
+using System.Buffers;
+using System.Text;
+using Tessera.Models.Packaging;
+
 namespace Tessera.Models;
 
-/// <summary>Reader of Hugging Face <c>tokenizer.json</c> (byte-level BPE): text to ids and back.</summary>
+/// <summary>Reader of Hugging Face <c>tokenizer.json</c> (byte-level BPE): text to ids and back. Immutable and thread-safe.</summary>
 public sealed class Tokenizer
 {
-    private Tokenizer()
+    private const int StackBytes = 256;
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: false);
+
+    private readonly TokenizerParts _parts;
+    private readonly BytePairMerger _merger;
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _vocabulary;
+    private readonly Dictionary<string, int> _specialIds;
+    private readonly bool[] _isSpecial;
+    private readonly AddedTokens _allAdded;
+    private readonly AddedTokens _plainAdded;
+
+    private Tokenizer(TokenizerParts parts)
     {
+        _parts = parts;
+        _merger = new BytePairMerger(parts.Merges);
+        _vocabulary = parts.Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        _specialIds = parts.Added.Where(token => token.IsSpecial).ToDictionary(token => token.Content, token => token.Id, StringComparer.Ordinal);
+        _isSpecial = new bool[parts.Bytes.Length];
+        foreach (var id in _specialIds.Values)
+            _isSpecial[id] = true;
+        _allAdded = new AddedTokens(parts.Added);
+        _plainAdded = new AddedTokens(parts.Added.Where(token => !token.IsSpecial));
     }
 
     /// <summary>Ids are below this number.</summary>
-    public int VocabularySize => throw new NotImplementedException();
+    public int VocabularySize => _parts.Bytes.Length;
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ModelPackageException">The file is not a tokenizer that this reader implements in full.</exception>
-    public static Tokenizer Load(string path) => throw new NotImplementedException();
+    public static Tokenizer Load(string path)
+    {
+        var name = Path.GetFileName(path);
+        return Parse(PackageFileReader.ReadAll(path, name, TokenizerFile.MaxBytes), name);
+    }
+
+    /// <summary>Reads the content of a tokenizer.json.</summary>
+    /// <param name="utf8">The document in UTF-8.</param>
+    /// <param name="file">Name of the file in errors.</param>
+    /// <exception cref="ModelPackageException">The document is not a tokenizer that this reader implements in full.</exception>
+    public static Tokenizer Parse(ReadOnlyMemory<byte> utf8, string file = ModelPackage.TokenizerFileName) =>
+        new(TokenizerFile.Parse(file, utf8));
 
     /// <summary>Ids of a text.</summary>
-    /// <param name="text">Any text; it is lossless for byte-level vocabularies.</param>
+    /// <param name="text">Any text; it is lossless for byte-level vocabularies. Half surrogate pairs become U+FFFD.</param>
     /// <param name="allowSpecial">Whether the content of special tokens is recognised; false for whatever a client wrote.</param>
-    public int[] Encode(string text, bool allowSpecial = false) => throw new NotImplementedException();
+    /// <exception cref="TimeoutException">The package's own pattern does not come to an end on this text.</exception>
+    public int[] Encode(string text, bool allowSpecial = false)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        foreach (var (part, token) in (allowSpecial ? _allAdded : _plainAdded).Cut(text))
+        {
+            if (token is null)
+                AppendPlain(text[part], ids);
+            else
+                ids.Add(token.Id);
+        }
+
+        return [.. ids];
+    }
 
     /// <summary>Text of ids; bytes that are not UTF-8 become U+FFFD.</summary>
     /// <param name="ids">Ids below <see cref="VocabularySize"/>.</param>
     /// <param name="skipSpecial">Whether special tokens leave no text.</param>
-    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true) => throw new NotImplementedException();
-
-    /// <summary>Id of a token's content (special tokens) or of its byte-level form; null when there is none.</summary>
-    public int? IdOf(string token) => throw new NotImplementedException();
-
-    /// <summary>A decoder that takes one id at a time and gives text only in whole UTF-8 characters.</summary>
-    public IncrementalDecoder CreateDecoder() => throw new NotImplementedException();
-}
-
-/// <summary>Streams text from ids: keeps the bytes of an unfinished character until it is whole.</summary>
-public sealed class IncrementalDecoder
-{
-    internal IncrementalDecoder()
+    /// <exception cref="ArgumentOutOfRangeException">An id is outside the vocabulary.</exception>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
+        var bytes = new ArrayBufferWriter<byte>(Math.Max(16, ids.Length * 4));
+        foreach (var id in ids)
+            bytes.Write(BytesOf(id, skipSpecial));
+        return Utf8.GetString(bytes.WrittenSpan);
     }
 
-    /// <summary>Text that became whole with this id; may be empty.</summary>
-    public string Append(int id) => throw new NotImplementedException();
+    /// <summary>Id of a token's content (special tokens) or of its byte-level form; null when there is none.</summary>
+    public int? IdOf(string token)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        return _specialIds.TryGetValue(token, out var id) || _parts.Vocabulary.TryGetValue(token, out id) ? id
+            : _parts.Added.FirstOrDefault(added => added.Content == token)?.Id;
+    }
 
-    /// <summary>Text of the bytes still held, with U+FFFD for what is no character; the decoder is empty afterwards.</summary>
-    public string Flush() => throw new NotImplementedException();
+    /// <summary>Whether <paramref name="id"/> is a special token, which text never becomes.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is outside the vocabulary.</exception>
+    public bool IsSpecial(int id) => _isSpecial[Checked(id)];
+
+    /// <summary>A decoder that takes one id at a time and gives text only in whole UTF-8 characters; special tokens give none.</summary>
+    public IncrementalDecoder CreateDecoder() => new(this);
+
+    /// <summary>Bytes that an id stands for.</summary>
+    internal ReadOnlySpan<byte> BytesOf(int id, bool skipSpecial) =>
+        skipSpecial && _isSpecial[Checked(id)] ? [] : _parts.Bytes[Checked(id)];
+
+    /// <summary>Cuts a text at special tokens; the rest is plain.</summary>
+    internal IEnumerable<(string Text, int? SpecialId)> CutSpecial(string text)
+    {
+        foreach (var (part, token) in _allAdded.Cut(text))
+            yield return (text[part], token is { IsSpecial: true } ? token.Id : null);
+    }
+
+    private int Checked(int id)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(id);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(id, VocabularySize);
+        return id;
+    }
+
+    private void AppendPlain(string text, List<int> ids)
+    {
+        if (_parts.IsNormalized)
+            text = text.Normalize(NormalizationForm.FormC);
+        if (_parts.AddPrefixSpace && text[0] != ' ')
+            text = " " + text;
+        List<Range> pieces = [Range.All];
+        foreach (var splitter in _parts.Splitters)
+        {
+            var finer = new List<Range>();
+            foreach (var piece in pieces)
+                splitter.Split(text, piece, finer);
+            pieces = finer;
+        }
+
+        foreach (var piece in pieces)
+            AppendPiece(text.AsSpan(piece), ids);
+    }
+
+    private void AppendPiece(ReadOnlySpan<char> piece, List<int> ids)
+    {
+        var maxBytes = Utf8.GetMaxByteCount(piece.Length);
+        var rented = maxBytes > StackBytes ? ArrayPool<byte>.Shared.Rent(maxBytes) : null;
+        var buffer = rented ?? stackalloc byte[StackBytes];
+        var bytes = buffer[..Utf8.GetBytes(piece, buffer)];
+        if (!TryAppendWhole(bytes, ids))
+            AppendMerged(bytes, ids);
+        if (rented is not null)
+            ArrayPool<byte>.Shared.Return(rented, clearArray: true);
+    }
+
+    /// <summary>Takes a piece that is a token as it stands, where the file says that merges are then ignored.</summary>
+    private bool TryAppendWhole(ReadOnlySpan<byte> bytes, List<int> ids)
+    {
+        if (!_parts.IgnoreMerges || bytes.Length > StackBytes)
+            return false;
+        Span<char> spelled = stackalloc char[StackBytes];
+        ByteLevelAlphabet.Spell(bytes, spelled);
+        if (!_vocabulary.TryGetValue(spelled[..bytes.Length], out var id))
+            return false;
+        ids.Add(id);
+        return true;
+    }
+
+    private void AppendMerged(ReadOnlySpan<byte> bytes, List<int> ids)
+    {
+        var rented = bytes.Length > StackBytes ? ArrayPool<int>.Shared.Rent(bytes.Length) : null;
+        var pieceIds = (rented ?? stackalloc int[StackBytes])[..bytes.Length];
+        for (var i = 0; i < bytes.Length; i++)
+            pieceIds[i] = _parts.ByteIds[bytes[i]];
+        _merger.Append(pieceIds, ids);
+        if (rented is not null)
+            ArrayPool<int>.Shared.Return(rented, clearArray: true);
+    }
 }
