@@ -8,14 +8,23 @@ public enum ErrorKind
     /// <summary>A field is wrong.</summary>
     InvalidArgument,
 
+    /// <summary>The body cannot be read as a message at all.</summary>
+    InvalidBody,
+
     /// <summary>The named model is not served.</summary>
     ModelNotFound,
 
     /// <summary>No such route or method.</summary>
     NotFound,
 
+    /// <summary>The route exists for other HTTP methods.</summary>
+    MethodNotAllowed,
+
     /// <summary>The body or message is larger than allowed.</summary>
     TooLarge,
+
+    /// <summary>The body has another media type or coding than the route takes.</summary>
+    UnsupportedMediaType,
 
     /// <summary>The queue is full.</summary>
     QueueFull,
@@ -48,9 +57,12 @@ public static class ErrorCatalog
     public static readonly IReadOnlyList<ErrorEntry> Entries =
     [
         new(ErrorKind.InvalidArgument, "invalid_value", "invalid_request_error", 400, GrpcStatusCode.InvalidArgument),
+        new(ErrorKind.InvalidBody, "invalid_body", "invalid_request_error", 400, GrpcStatusCode.InvalidArgument),
         new(ErrorKind.ModelNotFound, "model_not_found", "invalid_request_error", 404, GrpcStatusCode.NotFound),
         new(ErrorKind.NotFound, "not_found", "invalid_request_error", 404, GrpcStatusCode.Unimplemented),
+        new(ErrorKind.MethodNotAllowed, "method_not_allowed", "invalid_request_error", 405, GrpcStatusCode.Unimplemented),
         new(ErrorKind.TooLarge, "too_large", "invalid_request_error", 413, GrpcStatusCode.ResourceExhausted),
+        new(ErrorKind.UnsupportedMediaType, "unsupported_media_type", "invalid_request_error", 415, GrpcStatusCode.InvalidArgument),
         new(ErrorKind.QueueFull, "queue_full", "rate_limit_error", 429, GrpcStatusCode.ResourceExhausted),
         new(ErrorKind.Unavailable, "unavailable", "server_error", 503, GrpcStatusCode.Unavailable),
         new(ErrorKind.Cancelled, "cancelled", "invalid_request_error", 499, GrpcStatusCode.Cancelled),

@@ -1,0 +1,10 @@
+namespace Tessera.Server.Api.Rest;
+
+/// <summary>What a client sent, fit to stand in an error message.</summary>
+internal static class Echo
+{
+    private const int MaxLength = 80;
+
+    /// <summary>A text cut to a length that a log line bears.</summary>
+    public static string Shorten(string text) => text.Length <= MaxLength ? text : string.Concat(text.AsSpan(0, MaxLength), "...");
+}

@@ -1,0 +1,99 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using Tessera.Engine.Requests;
+
+namespace Tessera.Server.Api.Rest;
+
+/// <summary>Reads typed fields of JSON objects and notes what has the wrong type; <c>null</c> counts as not given.</summary>
+internal sealed class FieldReader(List<FieldProblem> problems)
+{
+    /// <summary>Notes a problem.</summary>
+    public void Report(string field, string message) => problems.Add(new(field, message));
+
+    /// <summary>Whether a field of an object is given.</summary>
+    public static bool TryGet(JsonElement parent, string name, out JsonElement value) =>
+        parent.TryGetProperty(name, out value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>A number; infinite when its digits are too large for one, which later checks name.</summary>
+    public double? Number(JsonElement parent, string name, string? path = null)
+    {
+        if (!TryGet(parent, name, out var value))
+        {
+            return null;
+        }
+        if (value.ValueKind == JsonValueKind.Number)
+        {
+            return value.GetDouble();
+        }
+        Report(path ?? name, $"expected a number, found {KindOf(value)}");
+        return null;
+    }
+
+    /// <summary>A truth value.</summary>
+    public bool? Boolean(JsonElement parent, string name, string? path = null)
+    {
+        if (!TryGet(parent, name, out var value))
+        {
+            return null;
+        }
+        if (value.ValueKind is JsonValueKind.True or JsonValueKind.False)
+        {
+            return value.GetBoolean();
+        }
+        Report(path ?? name, $"expected true or false, found {KindOf(value)}");
+        return null;
+    }
+
+    /// <summary>A text.</summary>
+    public string? String(JsonElement parent, string name, string? path = null) =>
+        TryGet(parent, name, out var value) && TryText(value, path ?? name, out var text) ? text : null;
+
+    /// <summary>An object.</summary>
+    public JsonElement? Object(JsonElement parent, string name)
+    {
+        if (!TryGet(parent, name, out var value))
+        {
+            return null;
+        }
+        if (value.ValueKind == JsonValueKind.Object)
+        {
+            return value;
+        }
+        Report(name, $"expected an object, found {KindOf(value)}");
+        return null;
+    }
+
+    /// <summary>The text of a value; notes a problem when it is none.</summary>
+    public bool TryText(JsonElement value, string path, [NotNullWhen(true)] out string? text)
+    {
+        text = null;
+        if (value.ValueKind != JsonValueKind.String)
+        {
+            Report(path, $"expected a string, found {KindOf(value)}");
+            return false;
+        }
+        try
+        {
+            text = value.GetString()!;
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            // An escape such as \ud800 without its second half is JSON, but no text.
+            Report(path, "expected Unicode text, found half of a surrogate pair");
+            return false;
+        }
+    }
+
+    /// <summary>What a value is, in words; never its content.</summary>
+    public static string KindOf(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.True => "true",
+        JsonValueKind.False => "false",
+        _ => "null",
+    };
+}

@@ -1,0 +1,23 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Tessera.Server.Api.Rest;
+
+/// <summary>Serialisation of every body that REST sends.</summary>
+[JsonSerializable(typeof(ChatCompletion))]
+[JsonSerializable(typeof(ChatChunk))]
+[JsonSerializable(typeof(ErrorBody))]
+[JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ServerInfo))]
+[JsonSerializable(typeof(HealthBody))]
+internal sealed partial class RestJson : JsonSerializerContext
+{
+    /// <summary>The wire format: snake_case, nothing for what is null, and text as it is, for bodies are never put into a page.</summary>
+    public static RestJson Wire { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using Tessera.Server.Telemetry;
+
+namespace Tessera.Server.Api.Rest;
+
+/// <summary>What every REST request goes through: its id, the routes, an error body for whatever has none, the access log.</summary>
+internal static class RestPipeline
+{
+    private const string RequestIdHeader = "X-Request-Id";
+    private const int MaxRequestIdLength = 128;
+    private const int MaxLoggedPathLength = 200;
+
+    /// <summary>Builds the pipeline.</summary>
+    public static RequestDelegate Build(IServiceProvider services)
+    {
+        var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Rest");
+        var app = new ApplicationBuilder(services);
+        app.Use(next => context => HandleAsync(context, next, logger));
+        app.UseRouting();
+        app.UseEndpoints(RestEndpoints.Map);
+        return app.Build();
+    }
+
+    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ILogger logger)
+    {
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            if (TakeRequestId(context) is { } refused)
+            {
+                await RestResponse.WriteErrorAsync(context, refused).ConfigureAwait(false);
+                return;
+            }
+            await next(context).ConfigureAwait(false);
+            await CompleteAsync(context).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            await FailAsync(context, e, logger).ConfigureAwait(false);
+        }
+        finally
+        {
+            var path = context.Request.Path.ToUriComponent();
+            Log.RequestFinished(
+                logger, context.Request.Method, path.Length <= MaxLoggedPathLength ? path : path[..MaxLoggedPathLength], context.Response.StatusCode,
+                Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+        }
+    }
+
+    /// <summary>Gives the request the id that its client chose, or a new one, and echoes it.</summary>
+    private static ApiFailure? TakeRequestId(HttpContext context)
+    {
+        var given = context.Request.Headers[RequestIdHeader].ToString();
+        var valid = given.Length <= MaxRequestIdLength && given.All(c => c is > ' ' and <= '~');
+        context.TraceIdentifier = given.Length > 0 && valid ? given : Guid.CreateVersion7().ToString("n");
+        context.Response.Headers[RequestIdHeader] = context.TraceIdentifier;
+        return valid ? null : new(ErrorKind.InvalidArgument, $"{RequestIdHeader}: expected at most {MaxRequestIdLength} visible ASCII characters, found other ones or more", RequestIdHeader);
+    }
+
+    /// <summary>Routing answers an unknown route or method with a bare status; clients get the error object for these too.</summary>
+    private static Task CompleteAsync(HttpContext context)
+    {
+        if (context.Response.HasStarted || context.Response.ContentLength is not null)
+        {
+            return Task.CompletedTask;
+        }
+        var path = Echo.Shorten(context.Request.Path.ToUriComponent());
+        return context.Response.StatusCode switch
+        {
+            StatusCodes.Status404NotFound => RestResponse.WriteErrorAsync(
+                context, new(ErrorKind.NotFound, $"No route {path}; /info and /v1/models tell what there is.")),
+            StatusCodes.Status405MethodNotAllowed => RestResponse.WriteErrorAsync(
+                context, new(ErrorKind.MethodNotAllowed, $"{path}: expected {context.Response.Headers.Allow}, found {context.Request.Method}")),
+            _ => Task.CompletedTask,
+        };
+    }
+
+    private static async Task FailAsync(HttpContext context, Exception exception, ILogger logger)
+    {
+        if (context.RequestAborted.IsCancellationRequested)
+        {
+            Log.ClientGone(logger, context.TraceIdentifier);
+            context.Response.StatusCode = context.Response.HasStarted ? context.Response.StatusCode : ErrorCatalog.Get(ErrorKind.Cancelled).HttpStatus;
+            return;
+        }
+
+        var error = exception is BadHttpRequestException bad ? Refusal(context, bad) : ApiFailure.Internal;
+        if (error.Kind == ErrorKind.Internal)
+        {
+            Log.RequestFailed(logger, context.TraceIdentifier, exception);
+        }
+        if (context.Response.HasStarted)
+        {
+            // A cut connection is the only sign left that the response is not whole.
+            context.Abort();
+            return;
+        }
+        await RestResponse.WriteErrorAsync(context, error).ConfigureAwait(false);
+    }
+
+    private static ApiFailure Refusal(HttpContext context, BadHttpRequestException bad)
+    {
+        if (bad.StatusCode != StatusCodes.Status413PayloadTooLarge)
+        {
+            return new(ErrorKind.InvalidBody, "body: expected what the request's headers promise, found something else or an early end");
+        }
+        var limit = context.RequestServices.GetRequiredService<ServerOptions>().MaxBodyBytes;
+        var found = context.Request.ContentLength is { } length ? $"{length}" : "more";
+        return new(ErrorKind.TooLarge, $"body: expected at most {limit} bytes, found {found}");
+    }
+}

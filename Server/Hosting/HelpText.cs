@@ -1,0 +1,30 @@
+using System.Text;
+
+namespace Tessera.Server.Hosting;
+
+/// <summary>What <c>--help</c> prints.</summary>
+internal static class HelpText
+{
+    /// <summary>Usage and every option with its default.</summary>
+    public static string Write()
+    {
+        var defaults = new TesseraOptions();
+        var width = OptionCatalog.All.Max(o => o.Key.Length);
+        var text = new StringBuilder()
+            .AppendLine("Tessera serves language models that reason in latent tokens, over REST and gRPC.")
+            .AppendLine()
+            .AppendLine("Usage: Tessera.Server [--Section:Name value]...")
+            .AppendLine()
+            .AppendLine("An option is read from appsettings.json beside the binaries, from the environment")
+            .AppendLine("(TESSERA__Section__Name) and from the command line; the last one wins.")
+            .AppendLine();
+        foreach (var option in OptionCatalog.All)
+        {
+            var shown = option.Show(defaults);
+            text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.Description).Append(" [").Append(shown.Length == 0 ? "empty" : shown).AppendLine("]");
+        }
+        text.AppendLine().Append("  --").Append("help".PadRight(width + 2)).AppendLine("this text");
+        text.Append("  --").Append("version".PadRight(width + 2)).AppendLine("the version");
+        return text.ToString();
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Net;
+
+namespace Tessera.Server.Hosting;
+
+/// <summary>One option: its key, its meaning and how text becomes its value.</summary>
+/// <param name="Key">Section and name, <c>Engine:MaxSlots</c>.</param>
+/// <param name="Description">One line for <c>--help</c>.</param>
+/// <param name="Expected">What a valid value is, for error messages.</param>
+/// <param name="Show">The value as text.</param>
+/// <param name="Apply">The options with the value of a text; null when the text is not valid.</param>
+internal sealed record OptionDescriptor(
+    string Key, string Description, string Expected, Func<TesseraOptions, string> Show, Func<TesseraOptions, string, TesseraOptions?> Apply);
+
+/// <summary>Every option there is. What is not in this list is refused by name.</summary>
+internal static class OptionCatalog
+{
+    /// <summary>All options in the order of <c>--help</c>.</summary>
+    public static IReadOnlyList<OptionDescriptor> All { get; } =
+    [
+        Text("Server:Host", "address to bind: an IP address or localhost", "an IP address or localhost", o => o.Server.Host,
+            (o, v) => v == "localhost" || IPAddress.TryParse(v, out _) ? o with { Server = o.Server with { Host = v } } : null),
+        Whole("Server:RestPort", "port of REST and the page, HTTP/1.1; 0 = any free port", 0, 65_535, o => o.Server.RestPort,
+            (o, v) => o with { Server = o.Server with { RestPort = v } }),
+        Whole("Server:GrpcPort", "port of gRPC, HTTP/2 without TLS; 0 = any free port", 0, 65_535, o => o.Server.GrpcPort,
+            (o, v) => o with { Server = o.Server with { GrpcPort = v } }),
+        Whole("Server:MaxBodyBytes", "largest request body or gRPC message", 1024, 256 << 20, o => o.Server.MaxBodyBytes,
+            (o, v) => o with { Server = o.Server with { MaxBodyBytes = v } }),
+        Whole("Server:DrainSeconds", "time for running requests to finish after SIGTERM", 0, 3600, o => o.Server.DrainSeconds,
+            (o, v) => o with { Server = o.Server with { DrainSeconds = v } }),
+        Whole("Server:KeepAliveSeconds", "idle time after which a stream gets a comment line", 1, 3600, o => o.Server.KeepAliveSeconds,
+            (o, v) => o with { Server = o.Server with { KeepAliveSeconds = v } }),
+        Whole("Server:StallSeconds", "time without a finished step after which the server is not ready", 1, 86_400, o => o.Server.StallSeconds,
+            (o, v) => o with { Server = o.Server with { StallSeconds = v } }),
+        Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()), o => o.Server.LogLevel.ToString(),
+            (o, v) => ParseLogLevel(v) is { } level ? o with { Server = o.Server with { LogLevel = level } } : null),
+        Text("Model:Package", "folder of the model package; empty = the one shipped beside the binaries", "a path", o => o.Model.Package,
+            (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Model = new ModelOptions { Package = v } }),
+        Whole("Engine:MaxSlots", "sequences that run at once", 1, 4096, o => o.Engine.MaxSlots,
+            (o, v) => o with { Engine = o.Engine with { MaxSlots = v } }),
+        Whole("Engine:MaxQueuedRequests", "requests that may wait; more are refused", 1, 1_000_000, o => o.Engine.MaxQueuedRequests,
+            (o, v) => o with { Engine = o.Engine with { MaxQueuedRequests = v } }),
+        Whole("Engine:MaxQueuedTokens", "prompt tokens that may wait; more are refused", 1, int.MaxValue, o => o.Engine.MaxQueuedTokens,
+            (o, v) => o with { Engine = o.Engine with { MaxQueuedTokens = v } }),
+        Whole("Engine:MaxKvPositions", "positions in the KV cache; 0 = slots x the model's positions", 0, int.MaxValue, o => o.Engine.MaxKvPositions,
+            (o, v) => o with { Engine = o.Engine with { MaxKvPositions = v } }),
+        Whole("Engine:PrefillChunk", "positions of one prefill chunk", 1, 65_536, o => o.Engine.PrefillChunk,
+            (o, v) => o with { Engine = o.Engine with { PrefillChunk = v } }),
+        Whole("Engine:MaxTokensLimit", "most tokens that a request may ask for", 1, 1_000_000, o => o.Engine.MaxTokensLimit,
+            (o, v) => o with { Engine = o.Engine with { MaxTokensLimit = v } }),
+        Whole("Engine:DefaultMaxTokens", "tokens generated when a request does not say", 1, 1_000_000, o => o.Engine.DefaultMaxTokens,
+            (o, v) => o with { Engine = o.Engine with { DefaultMaxTokens = v } }),
+        Whole("Engine:Threads", "threads of the runtime; 0 = the machine's cores", 0, 1024, o => o.Engine.Threads,
+            (o, v) => o with { Engine = o.Engine with { Threads = v } }),
+    ];
+
+    /// <summary>The option of a key, in any case; null when there is none.</summary>
+    public static OptionDescriptor? Find(string key) => All.FirstOrDefault(o => string.Equals(o.Key, key, StringComparison.OrdinalIgnoreCase));
+
+    private static OptionDescriptor Text(
+        string key, string description, string expected, Func<TesseraOptions, string> show, Func<TesseraOptions, string, TesseraOptions?> apply) =>
+        new(key, description, expected, show, apply);
+
+    private static OptionDescriptor Whole(
+        string key, string description, int min, int max, Func<TesseraOptions, int> show, Func<TesseraOptions, int, TesseraOptions> apply) =>
+        new(key, description, $"a whole number from {min} to {max}", o => show(o).ToString(CultureInfo.InvariantCulture), (o, text) =>
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max ? apply(o, value) : null);
+
+    // Numbers are valid to Enum.TryParse and mean nothing to a reader of the configuration.
+    private static LogLevel? ParseLogLevel(string text) =>
+        !text.Any(char.IsAsciiDigit) && Enum.TryParse<LogLevel>(text, ignoreCase: true, out var level) ? level : null;
+}

@@ -1,0 +1,102 @@
+using System.Collections;
+using System.Reflection;
+using Tessera.Engine;
+using Tessera.Models;
+
+namespace Tessera.Server.Hosting;
+
+/// <summary>The process: reads options, loads the model, serves until it is told to stop.</summary>
+/// <param name="BaseDirectory">Folder of the binaries, with appsettings.json and the shipped package.</param>
+/// <param name="Environment">Environment variables.</param>
+/// <param name="Output">What the person who starts the server reads.</param>
+/// <param name="Error">Why it does not start, one line per problem.</param>
+internal sealed record ServerCommand(string BaseDirectory, IDictionary Environment, TextWriter Output, TextWriter Error)
+{
+    /// <summary>Runs the server.</summary>
+    /// <returns>0 after an orderly stop, 1 when it could not start.</returns>
+    public async Task<int> RunAsync(IReadOnlyList<string> args)
+    {
+        if (args.Any(a => a is "--help" or "-h" or "-?"))
+        {
+            await Output.WriteAsync(HelpText.Write()).ConfigureAwait(false);
+            return 0;
+        }
+        if (args.Contains("--version"))
+        {
+            await Output.WriteLineAsync(Version).ConfigureAwait(false);
+            return 0;
+        }
+
+        var options = OptionsReader.Read(Path.Combine(BaseDirectory, "appsettings.json"), Environment, args, out var problems);
+        return problems.Count > 0 ? Refuse(problems) : await ServeAsync(options).ConfigureAwait(false);
+    }
+
+    /// <summary>Version of this build.</summary>
+    public static string Version { get; } =
+        typeof(ServerCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    private async Task<int> ServeAsync(TesseraOptions options)
+    {
+        try
+        {
+            var package = ModelPackage.Load(PackageLocator.Find(options.Model.Package, BaseDirectory));
+            var engine = StartEngine(package, options);
+            var host = ServerHost.Build(options, engine);
+            await using (host.ConfigureAwait(false))
+            {
+                await host.StartAsync().ConfigureAwait(false);
+                await GreetAsync(host, package.Manifest.Name).ConfigureAwait(false);
+                await host.WaitForShutdownAsync().ConfigureAwait(false);
+            }
+            return 0;
+        }
+        catch (ModelPackageException e)
+        {
+            return Refuse([e.Message]);
+        }
+        catch (StartException e)
+        {
+            return Refuse([e.Message]);
+        }
+    }
+
+    // Whatever the native runtime says about a graph is for the person who starts the server: one line of it.
+    private static InferenceEngine StartEngine(ModelPackage package, TesseraOptions options)
+    {
+        try
+        {
+            return InferenceEngine.Start(package, options.Engine, TimeProvider.System);
+        }
+        catch (Exception e) when (e is not ModelPackageException)
+        {
+            throw new StartException($"the model of '{package.Directory}' cannot be started: {e.Message}", e);
+        }
+    }
+
+    private async Task GreetAsync(ServerHost host, string model)
+    {
+        var rest = host.RestAddress.GetLeftPart(UriPartial.Authority);
+        var grpc = host.GrpcAddress.GetLeftPart(UriPartial.Authority);
+        await Output.WriteLineAsync($"""
+            Tessera {Version} serves {model} at {rest} (REST) and {grpc} (gRPC). Try:
+
+              curl -s {rest}/v1/chat/completions -H 'Content-Type: application/json' \
+                -d {CurlBody(model)}
+
+            listening rest={rest} grpc={grpc}
+            """).ConfigureAwait(false);
+        await Output.FlushAsync().ConfigureAwait(false);
+    }
+
+    private static string CurlBody(string model) =>
+        $$$"""'{"model":"{{{model}}}","messages":[{"role":"user","content":"Every jompus is a wumpus. Rex is a jompus. True or false: Rex is a wumpus."}],"reasoning":{"mode":"latent"}}'""";
+
+    private int Refuse(IReadOnlyList<string> problems)
+    {
+        foreach (var problem in problems)
+        {
+            Error.WriteLine($"error: {problem.ReplaceLineEndings(" ")}");
+        }
+        return 1;
+    }
+}

@@ -1,0 +1,158 @@
+using System.Net;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Tessera.Engine;
+using Tessera.Server.Api;
+using Tessera.Server.Api.Rest;
+using Tessera.Server.Telemetry;
+
+namespace Tessera.Server.Hosting;
+
+/// <summary>The HTTP front of one engine: REST on an HTTP/1.1 port, gRPC on an HTTP/2 port.</summary>
+internal sealed class ServerHost : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly InferenceEngine _engine;
+    private readonly Listeners _listeners;
+
+    private ServerHost(WebApplication app, InferenceEngine engine, Listeners listeners)
+    {
+        _app = app;
+        _engine = engine;
+        _listeners = listeners;
+    }
+
+    /// <summary>Address of REST; known once the host has started.</summary>
+    public Uri RestAddress => Listeners.AddressOf(_listeners.Rest);
+
+    /// <summary>Address of gRPC; known once the host has started.</summary>
+    public Uri GrpcAddress => Listeners.AddressOf(_listeners.Grpc);
+
+    /// <summary>Builds a host that is not started yet.</summary>
+    /// <param name="options">Valid options.</param>
+    /// <param name="engine">Owned by the host from here on.</param>
+    /// <param name="configureLogging">Replaces the console log; for tests.</param>
+    public static ServerHost Build(TesseraOptions options, InferenceEngine engine, Action<ILoggingBuilder>? configureLogging = null)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        var listeners = new Listeners(options.Server.Host);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options.Server, listeners));
+        ConfigureLogging(builder.Logging, options.Server.LogLevel, configureLogging);
+        ConfigureServices(builder.Services, options, engine);
+
+        var app = builder.Build();
+        var rest = RestPipeline.Build(app.Services);
+        var grpc = GrpcPipeline(app.Services);
+        // Each port speaks one protocol version only, so the version tells which port a request came in on.
+        app.Run(context => HttpProtocol.IsHttp2(context.Request.Protocol) ? grpc(context) : rest(context));
+        return new ServerHost(app, engine, listeners);
+    }
+
+    /// <summary>Starts to listen.</summary>
+    /// <exception cref="StartException">An address cannot be opened.</exception>
+    public async Task StartAsync()
+    {
+        try
+        {
+            await _app.StartAsync().ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            throw new StartException($"Server:RestPort, Server:GrpcPort: {_listeners.Host} cannot be bound: {e.Message}", e);
+        }
+        catch (System.Net.Sockets.SocketException e)
+        {
+            throw new StartException($"Server:Host, Server:RestPort, Server:GrpcPort: {_listeners.Host} cannot be bound: {e.Message}", e);
+        }
+        var manifest = _engine.Package.Manifest;
+        Log.Serving(_app.Logger, manifest.Name, manifest.Version, RestAddress.Authority, GrpcAddress.Authority);
+    }
+
+    /// <summary>Completes when the process was asked to stop and every request has ended.</summary>
+    public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
+
+    /// <summary>Begins to stop, as SIGTERM does.</summary>
+    public Task StopAsync() => _app.StopAsync();
+
+    /// <summary>Stops and disposes of the engine too.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync().ConfigureAwait(false);
+        await _engine.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static void ConfigureKestrel(KestrelServerOptions kestrel, ServerOptions options, Listeners listeners)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+        kestrel.Listen(listeners.Address, options.RestPort, listener =>
+        {
+            listener.Protocols = HttpProtocols.Http1;
+            listeners.Rest = listener;
+        });
+        kestrel.Listen(listeners.Address, options.GrpcPort, listener =>
+        {
+            listener.Protocols = HttpProtocols.Http2;
+            listeners.Grpc = listener;
+        });
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, LogLevel level, Action<ILoggingBuilder>? configure)
+    {
+        logging.SetMinimumLevel(level);
+        // The frameworks' own request logs would repeat ours.
+        logging.AddFilter("Microsoft", level > LogLevel.Warning ? level : LogLevel.Warning);
+        if (configure is not null)
+        {
+            configure(logging);
+            return;
+        }
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+        });
+    }
+
+    private static void ConfigureServices(IServiceCollection services, TesseraOptions options, InferenceEngine engine)
+    {
+        services.AddRouting();
+        services.AddSingleton(options);
+        services.AddSingleton(options.Server);
+        services.AddSingleton(engine);
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<Readiness>();
+        services.AddHostedService<DrainService>();
+        services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
+        // Draining has its own bound; what follows it is only the writing of final events.
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));
+    }
+
+    private static RequestDelegate GrpcPipeline(IServiceProvider services)
+    {
+        var branch = new ApplicationBuilder(services);
+        branch.UseRouting();
+        branch.UseEndpoints(_ => { });
+        return branch.Build();
+    }
+
+    /// <summary>The two listeners; their ports are known once they are bound.</summary>
+    private sealed class Listeners(string host)
+    {
+        public string Host => host;
+
+        public IPAddress Address { get; } = host == "localhost" ? IPAddress.Loopback : IPAddress.Parse(host);
+
+        public ListenOptions? Rest { get; set; }
+
+        public ListenOptions? Grpc { get; set; }
+
+        public static Uri AddressOf(ListenOptions? listener)
+        {
+            var end = listener?.IPEndPoint ?? throw new InvalidOperationException("The host has not started.");
+            // An address that binds all interfaces is none that a client can dial.
+            var address = end.Address.Equals(IPAddress.Any) ? IPAddress.Loopback : end.Address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : end.Address;
+            return new Uri($"http://{new IPEndPoint(address, end.Port)}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+namespace Tessera.Server.Telemetry;
+
+/// <summary>Every log message of the server. None holds prompt or output text.</summary>
+internal static partial class Log
+{
+    /// <summary>A request has ended, whatever way.</summary>
+    [LoggerMessage(1, LogLevel.Information, "{Method} {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}")]
+    public static partial void RequestFinished(ILogger logger, string method, string path, int status, double milliseconds, string requestId);
+
+    /// <summary>A handler threw what it should not have thrown.</summary>
+    [LoggerMessage(2, LogLevel.Error, "Request {RequestId} failed with an unexpected exception")]
+    public static partial void RequestFailed(ILogger logger, string requestId, Exception exception);
+
+    /// <summary>A response was cut because its client went away.</summary>
+    [LoggerMessage(3, LogLevel.Debug, "Request {RequestId}: the client went away")]
+    public static partial void ClientGone(ILogger logger, string requestId);
+
+    /// <summary>An accepted request ended with an error.</summary>
+    [LoggerMessage(4, LogLevel.Warning, "Request {RequestId} ended with {Code}")]
+    public static partial void GenerationEndedWithError(ILogger logger, string requestId, string code);
+
+    /// <summary>The server listens.</summary>
+    [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
+    public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);
+
+    /// <summary>The server was asked to stop.</summary>
+    [LoggerMessage(11, LogLevel.Information, "Draining: {Running} requests run and {Waiting} wait, they have {Seconds} seconds")]
+    public static partial void Draining(ILogger logger, int running, int waiting, int seconds);
+
+    /// <summary>No request is left.</summary>
+    [LoggerMessage(12, LogLevel.Information, "Drained")]
+    public static partial void Drained(ILogger logger);
+}

@@ -1,0 +1,51 @@
+using Tessera.Engine;
+
+namespace Tessera.Server;
+
+/// <summary>All options of the server, by section.</summary>
+internal sealed record TesseraOptions
+{
+    /// <summary>Addresses and limits of the HTTP front.</summary>
+    public ServerOptions Server { get; init; } = new();
+
+    /// <summary>Which model is served.</summary>
+    public ModelOptions Model { get; init; } = new();
+
+    /// <summary>Limits and sizes of the engine.</summary>
+    public EngineOptions Engine { get; init; } = new();
+}
+
+/// <summary>Addresses and limits of the HTTP front; each default has its reason beside it.</summary>
+internal sealed record ServerOptions
+{
+    /// <summary>Address to bind. 127.0.0.1: nothing outside the machine gets in unless asked for.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
+    /// <summary>Port of REST, HTTP/1.1; 0 = any free port.</summary>
+    public int RestPort { get; init; } = 8080;
+
+    /// <summary>Port of gRPC, HTTP/2 without TLS; 0 = any free port.</summary>
+    public int GrpcPort { get; init; } = 8081;
+
+    /// <summary>Largest body or gRPC message in bytes. 1 MiB: far above the longest prompt that the model takes.</summary>
+    public int MaxBodyBytes { get; init; } = 1 << 20;
+
+    /// <summary>Seconds that running requests get to finish after SIGTERM. 20: within Kubernetes' 30 of grace.</summary>
+    public int DrainSeconds { get; init; } = 20;
+
+    /// <summary>Seconds without an event after which a stream gets a comment line. 15: proxies commonly cut idle connections at 30 to 60.</summary>
+    public int KeepAliveSeconds { get; init; } = 15;
+
+    /// <summary>Seconds without a finished step after which the server is not ready. 60: above any single step of a CPU model.</summary>
+    public int StallSeconds { get; init; } = 60;
+
+    /// <summary>Least level that is logged. Information: one line per request, no prompt text.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>Which model is served.</summary>
+internal sealed record ModelOptions
+{
+    /// <summary>Folder of the model package; empty = the package shipped beside the binaries.</summary>
+    public string Package { get; init; } = "";
+}
