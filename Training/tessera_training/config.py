@@ -1,0 +1,136 @@
+"""One recipe = one TOML file = one `Recipe`. Unknown keys are refused.
+
+Show a recipe with its defaults filled in: `python3 -m tessera_training.config recipes/walkback.toml`.
+"""
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tomllib
+import typing
+from dataclasses import dataclass, field
+
+
+@dataclass
+class TaskConfig:
+    names: list[str] = field(default_factory=lambda: ["prosqa", "prontoqa"])
+    step_order: str = "walk_back"  # ProsQA only; "forward" is the released order
+    exclude_prosqa: str = ""  # released file whose prompts are never drawn
+
+
+@dataclass
+class CodebookConfig:
+    codes: int = 128
+    chunk_tokens: int = 10  # one chunk is one reasoning step; the longest step has 9 tokens
+    question_tokens: int = 7  # the ProsQA question, the longest one
+    max_steps: int = 24
+    dim: int = 128
+    code_dim: int = 32
+    heads: int = 4
+    steps: int = 1200
+    batch: int = 64  # reasoning traces per step
+    warmup_share: float = 0.45  # of the steps: no codes yet, noise on the vectors instead
+    warmup_noise: float = 0.7  # its standard deviation; the vectors have unit variance
+    lr: float = 2e-3
+    new_word_weight: float = 4.0  # in the reconstruction loss, against 1 for words the decoder can know already
+    commitment: float = 0.25
+    ema_decay: float = 0.98
+    restart_after: int = 20  # batches without use until a code is drawn again
+
+
+@dataclass
+class ModelConfig:
+    layers: int = 5
+    dim: int = 128
+    heads: int = 4
+    mlp_dim: int = 384
+    ngrams: int = 3
+    rope_theta: float = 1e6
+    max_positions: int = 4096
+    structured_init: bool = True
+    init_scale: float = 1.3  # size of the rotations in W_q and W_k
+    copy_scale: float = 0.5  # size of the copy in W_v and W_o
+
+
+@dataclass
+class MixConfig:
+    full_rate: float = 0.85  # of the rows of a short batch; the others are answer-only
+    text_rate: float = 0.65  # of the rows of a long batch; the others replace 1..n leading steps
+    short_batch_rate: float = 0.5
+    allow_latents: bool = True  # false: text and answer-only rows alone
+    answer_only: bool = False  # true: every row is answer-only (the separate baseline model)
+
+
+@dataclass
+class TrainConfig:
+    schedule: str = "minutes"  # "minutes": wall clock, "steps": optimizer steps
+    length: float = 60.0  # minutes or steps
+    decay_from: float = 0.65  # share of the run after which the learning rate falls linearly
+    lr: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    prompts: int = 4  # shared prompts per batch
+    long_questions: int = 8  # questions per prompt in a batch of text and mixed rows
+    short_questions: int = 16
+    easy_until: float = 0.05  # share of the run with easy problems alone
+    easy_rate: float = 0.1  # share of easy batches afterwards
+    checkpoint_minutes: float = 5.0
+    log_every: int = 50
+
+
+@dataclass
+class Recipe:
+    name: str = "run"
+    version: str = "0.1.0"
+    description: str = ""
+    seed: int = 0
+    threads: int = 1
+    tasks: TaskConfig = field(default_factory=TaskConfig)
+    codebook: CodebookConfig = field(default_factory=CodebookConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.train.schedule not in ("minutes", "steps"):
+            raise ValueError(f"train.schedule: {self.train.schedule!r}, known are 'minutes' and 'steps'")
+        if self.model.dim % self.model.heads or self.model.dim // self.model.heads % 16:
+            raise ValueError(f"model: dim {self.model.dim} / heads {self.model.heads} must be a multiple of 16")
+        if self.codebook.code_dim < 1 or self.codebook.dim % self.codebook.heads:
+            raise ValueError("codebook: dim must be a multiple of heads")
+
+
+def parse(values: dict) -> Recipe:
+    """A recipe from a parsed TOML document."""
+    return _fill(Recipe, values, "")
+
+
+def load(path: str) -> Recipe:
+    with open(path, "rb") as file:
+        return parse(tomllib.load(file))
+
+
+def _fill(kind: type, values: dict, where: str):
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ValueError(f"recipe: unknown keys {[where + key for key in unknown]}")
+    filled = {}
+    for key, value in values.items():
+        wanted = hints[key]
+        if dataclasses.is_dataclass(wanted):
+            if not isinstance(value, dict):
+                raise ValueError(f"recipe: {where + key} must be a table")
+            filled[key] = _fill(wanted, value, f"{where + key}.")
+        elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            filled[key] = float(value)
+        elif isinstance(value, typing.get_origin(wanted) or wanted) and not (wanted is int and isinstance(value, bool)):
+            filled[key] = value
+        else:
+            raise ValueError(f"recipe: {where + key} is {value!r}, expected {wanted}")
+    return kind(**filled)
+
+
+if __name__ == "__main__":
+    print(json.dumps(dataclasses.asdict(load(sys.argv[1])), indent=1))

@@ -1,0 +1,133 @@
+"""Mixed rows: the leading m steps of a trace replaced by their codes, m drawn at random.
+
+Row after the prompt: `<think> [<boLatent> z1..zm <eoLatent>] text of the other steps </think> answer <eos>`; loss on
+everything after `<think>`. Show some: `python3 -m tessera_training.mix --recipe R --codebook DIR`.
+"""
+from __future__ import annotations
+
+import argparse
+import random
+from dataclasses import dataclass
+
+import torch
+
+from .config import MixConfig
+from .tasks import Problem, Question
+from .tokenizer import Tokenizer
+from .vqvae import Codebook
+
+IGNORED = -100
+
+
+class StepCoder:
+    """Codes of reasoning steps, remembered: the code depends on the step and on the last prompt token alone."""
+
+    def __init__(self, codebook: Codebook, tokenizer: Tokenizer) -> None:
+        self.codebook, self.tokenizer = codebook, tokenizer
+        self._known: dict[tuple[int, str], int] = {}
+
+    @torch.no_grad()
+    def prepare(self, questions: list[Question]) -> None:
+        """Encodes all steps not met before in one batch."""
+        from .train_vqvae import chunk
+
+        missing = list({key: None for question in questions for key in self._keys(question) if key not in self._known})
+        if not missing:
+            return
+        text = torch.tensor([chunk(self.tokenizer, step, self.codebook.config.chunk_tokens) for _, step in missing])
+        last = torch.tensor([[token] for token, _ in missing])
+        for key, code in zip(missing, self.codebook.encode(text, last)[:, 0].tolist()):
+            self._known[key] = code
+
+    def _keys(self, question: Question) -> list[tuple[int, str]]:
+        last = self.tokenizer.encode(question.text)[-1]
+        return [(last, step) for step in question.steps]
+
+    def latents(self, question: Question) -> list[int]:
+        """Token ids of the latents of all steps."""
+        return [self.tokenizer.first_latent + self._known[key] for key in self._keys(question)]
+
+
+@dataclass(frozen=True)
+class MixedBatch:
+    """Prompts [B, P] with lengths [B]; branches and labels [B, n, T] (IGNORED where there is no loss)."""
+
+    prompts: torch.Tensor
+    lengths: torch.Tensor
+    branches: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def token_count(self) -> int:
+        return self.prompts.numel() + self.branches.numel()
+
+
+def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: int | None) -> list[int]:
+    """Ids from the question to `<eos>`; `replaced` leading steps are latents, None means answer-only."""
+    ids = tokenizer.encode(question.text) + [tokenizer.think]
+    if replaced is not None:
+        if replaced:
+            ids += [tokenizer.bo_latent, *latents[:replaced], tokenizer.eo_latent]
+        for step in question.steps[replaced:]:
+            ids += tokenizer.encode(step)
+    return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos]
+
+
+def draw_replaced(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool) -> int | None:
+    """How many leading steps of one row become latents (None: answer-only)."""
+    if mix.answer_only:
+        return None
+    if not mix.allow_latents:
+        return 0 if long_batch else None
+    if long_batch:
+        return 0 if rng.random() < mix.text_rate else rng.randint(1, step_count)
+    return step_count if rng.random() < mix.full_rate else None
+
+
+def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenizer, coder: StepCoder, mix: MixConfig, long_batch: bool) -> MixedBatch:
+    """One branch per question; rows of a batch are alike in length, so that padding stays small."""
+    coder.prepare([question for problem in problems for question in problem.questions])
+    prompts = [tokenizer.encode(problem.facts) for problem in problems]
+    rows, starts = [], []
+    for problem in problems:
+        for question in problem.questions:
+            latents = coder.latents(question)
+            rows.append(row(tokenizer, question, latents, draw_replaced(rng, mix, len(latents), long_batch)))
+            starts.append(len(tokenizer.encode(question.text)) + 1)
+    width = -(-max(map(len, prompts)) // 16) * 16
+    length = -(-max(map(len, rows)) // 8) * 8
+    prompt_tensor = torch.zeros(len(prompts), width, dtype=torch.long)
+    for index, ids in enumerate(prompts):
+        prompt_tensor[index, :len(ids)] = torch.tensor(ids)
+    branches = torch.zeros(len(rows), length, dtype=torch.long)
+    labels = torch.full((len(rows), length), IGNORED)
+    for index, (ids, start) in enumerate(zip(rows, starts)):
+        tensor = torch.tensor(ids)
+        branches[index, :len(ids)] = tensor
+        labels[index, start - 1:len(ids) - 1] = tensor[start:]
+    shape = (len(problems), -1, length)
+    return MixedBatch(prompt_tensor, torch.tensor([len(ids) for ids in prompts]), branches.view(shape), labels.view(shape))
+
+
+def main() -> None:
+    from . import config as recipes
+    from .tasks import load_sources
+    from .tokenizer import build
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--codebook", required=True)
+    args = parser.parse_args()
+    recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
+    tokenizer, rng = Tokenizer(build(codebook.config.codes)), random.Random(recipe.seed)
+    print(f"seed {recipe.seed}")
+    coder = StepCoder(codebook, tokenizer)
+    for source in load_sources(recipe.tasks.names, recipe.tasks.step_order):
+        for long_batch in (False, True):
+            batch = mixed_batch(rng, [source.make(rng, 3, True)], tokenizer, coder, recipe.mix, long_batch)
+            for ids in batch.branches[0].tolist():
+                print(source.name, tokenizer.decode([token for token in ids if token != tokenizer.pad]))
+
+
+if __name__ == "__main__":
+    main()

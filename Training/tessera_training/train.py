@@ -1,0 +1,207 @@
+"""Train the language model: `python3 -m tessera_training.train --recipe recipes/walkback.toml --codebook runs/walkback/codebook
+--out runs/walkback` (again with `--resume` to continue).
+
+Writes state.pt (for resuming), log.jsonl (a line per step) and checkpoint/ (Hugging Face layout). With schedule "minutes" the
+learning rate follows the wall clock, so a run ends on time however busy the machine is; "steps" is exactly repeatable.
+"""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import time
+
+import torch
+import torch.nn.functional as F
+
+from . import checkpoint
+from . import config as recipes
+from .config import Recipe
+from .init import latent_aliases, spelling_aliases, structured_init
+from .mix import IGNORED, MixedBatch, StepCoder, mixed_batch
+from .model import ModelShape, TesseraLlama
+from .tasks import load_sources
+from .tokenizer import Tokenizer, build
+from .vqvae import Codebook
+
+
+def new_model(recipe: Recipe, tokenizer: Tokenizer, codebook: Codebook | None = None) -> TesseraLlama:
+    """A fresh model; with `structured_init` and a codebook, latents start next to their text token."""
+    wanted = recipe.model
+    model = TesseraLlama(ModelShape(tokenizer.size, wanted.dim, wanted.layers, wanted.heads, wanted.mlp_dim, wanted.ngrams,
+                                    wanted.rope_theta, wanted.max_positions))
+    if wanted.structured_init:
+        aliases = spelling_aliases(tokenizer)
+        if codebook is not None:
+            aliases |= {latent: aliases.get(token, token) for latent, token in latent_aliases(codebook, tokenizer, recipe).items()}
+        structured_init(model, aliases, wanted.init_scale, wanted.copy_scale)
+    return model
+
+
+class Run:
+    """One training run: model, optimizer, random states and counters; `state.pt` holds all of it."""
+
+    def __init__(self, recipe: Recipe, codebook: Codebook, folder: str) -> None:
+        self.recipe, self.codebook, self.folder = recipe, codebook, folder
+        self.tokenizer = Tokenizer(build(codebook.config.codes))
+        self.rng = random.Random(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        self.model = new_model(recipe, self.tokenizer, codebook)
+        settings = recipe.train
+        matrices = [p for p in self.model.parameters() if p.dim() == 2]
+        vectors = [p for p in self.model.parameters() if p.dim() < 2]
+        self.optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+                                           lr=settings.lr, betas=(0.9, 0.95))
+        self.sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+        self.coder = StepCoder(codebook, self.tokenizer)
+        self.step, self.tokens, self.seconds = 0, 0, 0.0
+        os.makedirs(folder, exist_ok=True)
+
+    @classmethod
+    def open(cls, folder: str) -> "Run":
+        """The run saved in `folder`."""
+        with open(os.path.join(folder, "recipe.json"), encoding="utf-8") as file:
+            recipe = recipes.parse(json.load(file))
+        run = cls(recipe, Codebook.load(os.path.join(folder, "codebook")), folder)
+        state = torch.load(os.path.join(folder, "state.pt"))
+        run.model.load_state_dict(state["model"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.rng.setstate(state["rng"])
+        torch.set_rng_state(state["torch_rng"])
+        run.step, run.tokens, run.seconds = state["step"], state["tokens"], state["seconds"]
+        return run
+
+    def save(self) -> None:
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "rng": self.rng.getstate(),
+                 "torch_rng": torch.get_rng_state(), "step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+        path = os.path.join(self.folder, "state.pt")
+        torch.save(state, path + ".part")
+        os.replace(path + ".part", path)
+        checkpoint.write_json(os.path.join(self.folder, "recipe.json"), dataclasses.asdict(self.recipe))
+        own = os.path.join(self.folder, "codebook")
+        if not os.path.exists(os.path.join(own, "codebook.json")):
+            self.codebook.save(own)
+        self.write_checkpoint()
+
+    def write_checkpoint(self) -> str:
+        """Weights in the Hugging Face layout; returns the folder."""
+        folder = os.path.join(self.folder, "checkpoint")
+        ratio = 0.0
+        described = os.path.join(self.folder, "codebook", "codebook.json")
+        if os.path.exists(described):
+            with open(described, encoding="utf-8") as file:
+                ratio = json.load(file).get("measured", {}).get("text_tokens_per_latent", 0.0)
+        checkpoint.save(folder, self.model, self.tokenizer, checkpoint.package_description(self.recipe, self.tokenizer, ratio))
+        return folder
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0..1."""
+        settings = self.recipe.train
+        return self.seconds / (60 * settings.length) if settings.schedule == "minutes" else self.step / settings.length
+
+    def learning_rate(self) -> float:
+        settings = self.recipe.train
+        warm = min(1.0, (self.step + 1) / settings.warmup_steps)
+        decay = 1.0 if self.progress < settings.decay_from else max(0.02, (1 - self.progress) / (1 - settings.decay_from))
+        return settings.lr * warm * decay
+
+    def draw_batch(self) -> tuple[str, MixedBatch]:
+        settings, rng = self.recipe.train, self.rng
+        source = self.sources[self.step % len(self.sources)]
+        easy = self.progress < settings.easy_until or rng.random() < settings.easy_rate
+        long_batch = rng.random() >= self.recipe.mix.short_batch_rate
+        count = settings.long_questions if long_batch else settings.short_questions
+        problems = [source.make(rng, count, easy) for _ in range(settings.prompts)]
+        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch)
+
+    def train_step(self) -> dict:
+        """One optimizer step; returns the log record."""
+        started = time.time()
+        name, batch = self.draw_batch()
+        rate = self.learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, torch.bfloat16)
+            kept = batch.labels != IGNORED
+            logits = self.model.logits(hidden[kept]).float()  # [supervised tokens, vocab]
+        labels = batch.labels[kept]
+        loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self.tokens += batch.token_count
+        self.seconds += time.time() - started
+        record = {"step": self.step, "task": name, "loss": round(loss.item(), 4), "lr": rate, "tokens": self.tokens,
+                  "seconds": round(self.seconds, 1), "progress": round(self.progress, 4)}
+        return record | self._accuracies(logits.argmax(-1) == labels, labels, batch, kept)
+
+    def _accuracies(self, right: torch.Tensor, labels: torch.Tensor, batch: MixedBatch, kept: torch.Tensor) -> dict:
+        """Teacher-forced accuracy on this fresh batch: latents, answers (after reasoning or without), other text."""
+        tokenizer, ids = self.tokenizer, batch.branches
+        ended = (ids == tokenizer.end_think).cumsum(-1) > 0
+        direct = ((ids == tokenizer.think) & (ids.roll(-1, -1) == tokenizer.end_think)).any(-1, keepdim=True).expand_as(ids)
+        latent = labels >= tokenizer.first_latent
+        groups = {"latent": latent, "answer": ended[kept] & ~direct[kept], "answer_only": ended[kept] & direct[kept], "text": ~ended[kept] & ~latent}
+        return {key: round(right[mask].float().mean().item(), 4) for key, mask in groups.items() if mask.any()}
+
+
+def train(run: Run) -> None:
+    """Until progress reaches 1; saves on the way."""
+    settings = run.recipe.train
+    saved = run.seconds
+    sums: dict[str, list[float]] = {}
+    with open(os.path.join(run.folder, "log.jsonl"), "a", encoding="utf-8") as log:
+        while run.progress < 1:
+            record = run.train_step()
+            log.write(json.dumps(record) + "\n")
+            for key in ("loss", "latent", "answer", "answer_only", "text"):
+                if key in record:
+                    sums.setdefault(f"{record['task']}.{key}", []).append(record[key])
+            if run.step % settings.log_every == 0:
+                log.flush()
+                means = " ".join(f"{key} {sum(values) / len(values):.3f}" for key, values in sorted(sums.items()))
+                bar = "#" * int(20 * run.progress)
+                print(f"[{bar:<20}] {100 * run.progress:5.1f}% step {run.step} {run.seconds:.0f} s {run.tokens / 1e6:.2f} M tokens "
+                      f"{run.tokens / max(run.seconds, 1e-9):.0f}/s lr {record['lr']:.1e} {means}", flush=True)
+                sums = {}
+            if run.seconds - saved > 60 * settings.checkpoint_minutes:
+                run.save()
+                saved = run.seconds
+    run.save()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", help="recipe of a new run")
+    parser.add_argument("--codebook", help="codebook folder of a new run")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--seed", type=int, help="overrides the recipe's seed")
+    parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    args = parser.parse_args()
+    if args.resume:
+        run = Run.open(args.out)
+        run.recipe.train.length = args.length or run.recipe.train.length
+    else:
+        if not args.recipe or not args.codebook:
+            parser.error("a new run needs --recipe and --codebook")
+        recipe = recipes.load(args.recipe)
+        recipe.seed = recipe.seed if args.seed is None else args.seed
+        recipe.train.length = args.length or recipe.train.length
+        codebook = Codebook.load(args.codebook)
+        recipe.codebook.codes = codebook.config.codes
+        run = Run(recipe, codebook, args.out)
+    torch.set_num_threads(run.recipe.threads)
+    print(f"seed {run.recipe.seed}, {sum(p.numel() for p in run.model.parameters()):,} parameters, vocabulary {run.tokenizer.size}, "
+          f"step {run.step}, {run.recipe.train.length} {run.recipe.train.schedule}", flush=True)
+    train(run)
+
+
+if __name__ == "__main__":
+    main()

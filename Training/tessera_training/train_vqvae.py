@@ -1,0 +1,204 @@
+"""Train the codebook: `python3 -m tessera_training.train_vqvae --recipe recipes/walkback.toml --out runs/walkback/codebook`.
+
+The first part of the run has no codes: noise on the encoder's vectors limits what they can carry, so the encoder drops what the
+decoder knows already (the question, earlier steps) and its vectors gather by a step's new information. k-means then finds the
+first codes. Started with codes at once, codes stayed mixtures (purity 0.5 instead of what codebook.json says).
+Writes codebook.json (with what was measured), codebook.safetensors and log.jsonl.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from collections import Counter, defaultdict
+
+import torch
+import torch.nn.functional as F
+
+from . import config as recipes
+from .config import Recipe
+from .tasks import TaskSource, load_sources
+from .tokenizer import Tokenizer, build
+from .vqvae import Codebook, CodeUpdater
+
+
+class TraceBatch:
+    """Reasoning traces as tensors: text [N, S, L], prompt tails [N, Q], valid [N, S], and the steps' texts."""
+
+    def __init__(self, traces: list[tuple[str, str, tuple[str, ...]]], tokenizer: Tokenizer, recipe: Recipe) -> None:
+        length, tail, limit = recipe.codebook.chunk_tokens, recipe.codebook.question_tokens, recipe.codebook.max_steps
+        self.tasks = [task for task, _, _ in traces]
+        self.steps = [steps[:limit] for _, _, steps in traces]
+        most = max(len(steps) for steps in self.steps)
+        self.text = torch.zeros(len(traces), most, length, dtype=torch.long)
+        self.valid = torch.zeros(len(traces), most, dtype=torch.bool)
+        self.prompt = torch.zeros(len(traces), tail, dtype=torch.long)
+        for row, (_, prompt, _) in enumerate(traces):
+            self.prompt[row] = torch.tensor(prompt_tail(tokenizer.encode(prompt), tail))
+            for column, step in enumerate(self.steps[row]):
+                ids = chunk(tokenizer, step, length)
+                self.text[row, column] = torch.tensor(ids)
+                self.valid[row, column] = True
+
+
+def chunk(tokenizer: Tokenizer, step: str, length: int) -> list[int]:
+    """One step as exactly `length` ids, padded on the right."""
+    ids = tokenizer.encode(step)
+    if len(ids) > length:
+        raise ValueError(f"step {step!r} has {len(ids)} tokens, a chunk holds {length}")
+    return ids + [tokenizer.pad] * (length - len(ids))
+
+
+def prompt_tail(ids: list[int], count: int) -> list[int]:
+    """The last `count` ids, padded on the left."""
+    return [0] * (count - len(ids)) + ids[-count:]
+
+
+def draw_traces(rng: random.Random, sources: list[TaskSource], count: int) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(task, end of the prompt, steps); a few questions per problem, because a trace does not depend on the others."""
+    traces = []
+    while len(traces) < count:
+        source = sources[len(traces) % len(sources)] if len(sources) > 1 and rng.random() < 0.5 else rng.choice(sources)
+        problem = source.make(rng, 4, rng.random() < 0.3)
+        tail = problem.facts[-120:]
+        traces += [(problem.task, tail + question.text, question.steps) for question in problem.questions]
+    return traces[:count]
+
+
+def new_word_weights(batch: TraceBatch, weight: float) -> torch.Tensor:
+    """[N, S, L]: `weight` for tokens that neither the step before nor the question holds, else 1.
+
+    Codes carry first what costs most, so they become the step's new information and not what the decoder can know.
+    """
+    before = torch.cat([torch.zeros_like(batch.text[:, :1]), batch.text[:, :-1]], 1)
+    known = (batch.text[..., :, None] == before[..., None, :]).any(-1)
+    known |= (batch.text[..., None] == batch.prompt[:, None, None, :]).any(-1)
+    return torch.where(known | (batch.text == 0), 1.0, weight)
+
+
+def train(recipe: Recipe, folder: str) -> Codebook:
+    settings = recipe.codebook
+    torch.set_num_threads(recipe.threads)
+    torch.manual_seed(recipe.seed)
+    rng = random.Random(recipe.seed)
+    print(f"seed {recipe.seed}, codes {settings.codes}, steps {settings.steps}", flush=True)
+    tokenizer = Tokenizer(build(settings.codes))
+    sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+    codebook = Codebook(settings, tokenizer.text_size)
+    updater = CodeUpdater(codebook, settings.ema_decay, settings.restart_after)
+    optimizer = torch.optim.AdamW(codebook.parameters(), lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.95))
+    os.makedirs(folder, exist_ok=True)
+    started, noisy_steps, recent = time.time(), max(1, int(settings.warmup_share * settings.steps)), []
+    with open(os.path.join(folder, "log.jsonl"), "w", encoding="utf-8") as log:
+        for step in range(settings.steps):
+            rate = settings.lr * min(1.0, (step + 1) / 50) * min(1.0, 2.5 * (1 - step / settings.steps) + 0.02)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            batch = TraceBatch(draw_traces(rng, sources, settings.batch), tokenizer, recipe)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
+            if step < noisy_steps:
+                kept = vectors[batch.valid]
+                mean, deviation = kept.mean(0), kept.std(0) + 1e-4
+                vectors = (vectors - mean) / deviation
+                recent = (recent + [kept.detach()])[-20:]
+                given, commitment, restarted = vectors + settings.warmup_noise * torch.randn_like(vectors), vectors.new_zeros(()), 0
+            else:
+                if step == noisy_steps:
+                    drawn = torch.cat(recent)
+                    mean, deviation = drawn.mean(0), drawn.std(0) + 1e-4
+                    codebook.fold_scale(mean, deviation)
+                    vectors = (vectors - mean) / deviation
+                    updater.start((drawn - mean) / deviation)
+                flat = vectors.detach()[batch.valid]
+                codes = codebook.nearest(vectors.detach())
+                quantized = codebook.codes[codes]
+                commitment = ((vectors - quantized) ** 2).mean(-1)[batch.valid].mean()
+                given = vectors + (quantized - vectors).detach()
+                restarted = updater.update(flat, codes[batch.valid], restart=step < 0.8 * settings.steps)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
+            targets = batch.text[batch.valid]  # [steps, L]
+            errors = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+            weights = new_word_weights(batch, settings.new_word_weight)[batch.valid].flatten()
+            reconstruction = (errors * weights).sum() / weights.sum()
+            optimizer.zero_grad(set_to_none=True)
+            (reconstruction + settings.commitment * commitment).backward()
+            torch.nn.utils.clip_grad_norm_(codebook.parameters(), 1.0)
+            optimizer.step()
+            exact = (logits.argmax(-1) == targets).all(-1).float().mean().item()
+            record = {"step": step + 1, "reconstruction": round(reconstruction.item(), 4), "commitment": round(commitment.item(), 4),
+                      "step_exact": round(exact, 4), "restarted": restarted, "lr": rate, "seconds": round(time.time() - started, 1)}
+            log.write(json.dumps(record) + "\n")
+            if (step + 1) % 50 == 0 or step + 1 == settings.steps:
+                log.flush()
+                print(f"[{step + 1}/{settings.steps}] {record}", flush=True)
+    codebook.eval()
+    measured = measure(codebook, tokenizer, sources, recipe, seed=recipe.seed + 1_000_003)
+    print(json.dumps(measured), flush=True)
+    codebook.save(folder, {"measured": measured, "seed": recipe.seed})
+    return codebook
+
+
+def conclusion(task: str, step: str) -> str:
+    """The new information of a step: the parent in a ProsQA walk back, else what the entity is found to be."""
+    sentence = step.strip().rstrip(".").split(". ")[-1]
+    words = sentence.split()
+    if task == "prosqa":
+        return words[1] if words[0] == "Every" else words[0]
+    return " ".join(word for word in words[2:] if word not in ("a", "an"))
+
+
+@torch.no_grad()
+def measure(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], recipe: Recipe, seed: int, count: int = 500) -> dict:
+    """Exactness with and without the question, code usage, and how far a code is one conclusion (purity), on fresh traces."""
+    rng = random.Random(seed)
+    batch = TraceBatch(draw_traces(rng, sources, count), tokenizer, recipe)
+    codes = codebook.encode(batch.text.flatten(1), batch.prompt)
+    result: dict[str, float] = {"traces": count, "seed": seed}
+    targets = batch.text[batch.valid]
+    filled = targets != tokenizer.pad
+    for name, prompt in (("", batch.prompt), ("_without_question", torch.zeros_like(batch.prompt))):
+        guessed = codebook.decode_vectors(codebook.codes[codes], prompt, batch.valid).argmax(-1)
+        right = guessed == targets
+        whole = torch.ones(batch.valid.shape, dtype=torch.bool)
+        whole[batch.valid] = right.all(-1)
+        result["token_accuracy" + name] = round(right[filled].float().mean().item(), 4)
+        result["step_exact" + name] = round(right.all(-1).float().mean().item(), 4)
+        result["trace_exact" + name] = round(whole.all(1).float().mean().item(), 4)
+    share = torch.bincount(codes[batch.valid], minlength=codebook.config.codes).float()
+    share /= share.sum()
+    result["codes_used"] = int((share > 0).sum())
+    result["perplexity"] = round(torch.exp(-(share * (share + 1e-9).log()).sum()).item(), 1)
+    by_code: dict[int, Counter] = defaultdict(Counter)
+    by_conclusion: dict[str, Counter] = defaultdict(Counter)
+    for row, steps in enumerate(batch.steps):
+        for column, step in enumerate(steps):
+            found, code = conclusion(batch.tasks[row], step), int(codes[row, column])
+            by_code[code][found] += 1
+            by_conclusion[batch.tasks[row] + ":" + found][code] += 1
+    total = sum(sum(counter.values()) for counter in by_code.values())
+    result["purity"] = round(sum(max(counter.values()) for counter in by_code.values()) / total, 4)
+    result["one_code_per_conclusion"] = round(sum(max(counter.values()) for counter in by_conclusion.values()) / total, 4)
+    result["conclusions"] = len(by_conclusion)
+    result["text_tokens_per_latent"] = round(filled.float().sum().item() / total, 3)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--codes", type=int, help="overrides codebook.codes of the recipe")
+    parser.add_argument("--steps", type=int, help="overrides codebook.steps of the recipe")
+    args = parser.parse_args()
+    recipe = recipes.load(args.recipe)
+    recipe.codebook.codes = args.codes or recipe.codebook.codes
+    recipe.codebook.steps = args.steps or recipe.codebook.steps
+    train(recipe, args.out)
+
+
+if __name__ == "__main__":
+    main()
