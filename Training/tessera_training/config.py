@@ -28,11 +28,12 @@ class CodebookConfig:
     dim: int = 128
     code_dim: int = 32
     heads: int = 4
-    steps: int = 1200
+    steps: int = 2200
     batch: int = 64  # reasoning traces per step
-    warmup_share: float = 0.45  # of the steps: no codes yet, noise on the vectors instead
+    warmup_share: float = 0.36  # of the steps: no codes yet, noise on the vectors instead
     warmup_noise: float = 0.7  # its standard deviation; the vectors have unit variance
     lr: float = 2e-3
+    freeze_share: float = 0.5  # afterwards encoder and codes stay and only the decoder learns
     new_word_weight: float = 4.0  # in the reconstruction loss, against 1 for words the decoder can know already
     commitment: float = 0.25
     ema_decay: float = 0.98

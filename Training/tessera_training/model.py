@@ -7,6 +7,7 @@ shared prompt (training); `GenerationState` decodes with a KV cache (evaluation)
 from __future__ import annotations
 
 import argparse
+import copy
 from dataclasses import dataclass
 from typing import Callable
 
@@ -202,6 +203,12 @@ class GenerationState:
 
         hidden = model.run_blocks(model.embed_ids(ids), model.cos[:self.width], model.sin[:self.width], attend)
         self.next_logits = model.logits(hidden[torch.arange(count), self.lengths - 1]).float()  # [B, vocab]
+
+    def fork(self) -> "GenerationState":
+        """An independent copy, so that one prompt serves several continuations."""
+        other = copy.copy(self)
+        other.keys, other.values = [k.clone() for k in self.keys], [v.clone() for v in self.values]
+        return other
 
     def append(self, ids: torch.Tensor) -> torch.Tensor:
         """Adds one id per row [B]; returns (and keeps) the logits that follow it [B, vocab]."""

@@ -3,6 +3,8 @@
 
 Writes state.pt (for resuming), log.jsonl (a line per step) and checkpoint/ (Hugging Face layout). With schedule "minutes" the
 learning rate follows the wall clock, so a run ends on time however busy the machine is; "steps" is exactly repeatable.
+Several processes share a run (data parallel) under `python3 -m torch.distributed.run --nproc_per_node 2 -m tessera_training.train ...`:
+each draws its own batches, gradients are averaged.
 """
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import random
 import time
 
 import torch
+import torch.distributed as distributed
 import torch.nn.functional as F
 
 from . import checkpoint
@@ -41,12 +44,15 @@ def new_model(recipe: Recipe, tokenizer: Tokenizer, codebook: Codebook | None = 
 
 
 class Run:
-    """One training run: model, optimizer, random states and counters; `state.pt` holds all of it."""
+    """One training run: model, optimizer and counters; `state.pt` holds all of it.
+
+    Batches are drawn from a generator seeded by (seed, rank, step), so there is no random state to keep.
+    """
 
     def __init__(self, recipe: Recipe, codebook: Codebook, folder: str) -> None:
         self.recipe, self.codebook, self.folder = recipe, codebook, folder
         self.tokenizer = Tokenizer(build(codebook.config.codes))
-        self.rng = random.Random(recipe.seed)
+        self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
         torch.manual_seed(recipe.seed)
         self.model = new_model(recipe, self.tokenizer, codebook)
         settings = recipe.train
@@ -68,14 +74,14 @@ class Run:
         state = torch.load(os.path.join(folder, "state.pt"))
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
-        run.rng.setstate(state["rng"])
-        torch.set_rng_state(state["torch_rng"])
         run.step, run.tokens, run.seconds = state["step"], state["tokens"], state["seconds"]
         return run
 
     def save(self) -> None:
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "rng": self.rng.getstate(),
-                 "torch_rng": torch.get_rng_state(), "step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+        if self.rank:
+            return
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "tokens": self.tokens,
+                 "seconds": self.seconds}
         path = os.path.join(self.folder, "state.pt")
         torch.save(state, path + ".part")
         os.replace(path + ".part", path)
@@ -109,10 +115,11 @@ class Run:
         return settings.lr * warm * decay
 
     def draw_batch(self) -> tuple[str, MixedBatch]:
-        settings, rng = self.recipe.train, self.rng
-        source = self.sources[self.step % len(self.sources)]
-        easy = self.progress < settings.easy_until or rng.random() < settings.easy_rate
-        long_batch = rng.random() >= self.recipe.mix.short_batch_rate
+        settings, shared = self.recipe.train, random.Random(f"{self.recipe.seed}/{self.step}")
+        easy = self.progress < settings.easy_until or shared.random() < settings.easy_rate
+        long_batch = shared.random() >= self.recipe.mix.short_batch_rate  # alike on all ranks, so that none waits
+        rng = random.Random(f"{self.recipe.seed}/{self.step}/{self.rank}")
+        source = self.sources[(self.step + self.rank) % len(self.sources)]
         count = settings.long_questions if long_batch else settings.short_questions
         problems = [source.make(rng, count, easy) for _ in range(settings.prompts)]
         return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch)
@@ -132,14 +139,36 @@ class Run:
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        token_count = self._average_gradients(batch.token_count)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        self.tokens += batch.token_count
-        self.seconds += time.time() - started
+        self.tokens += token_count
+        self.seconds = self._agree(self.seconds + time.time() - started)
         record = {"step": self.step, "task": name, "loss": round(loss.item(), 4), "lr": rate, "tokens": self.tokens,
                   "seconds": round(self.seconds, 1), "progress": round(self.progress, 4)}
         return record | self._accuracies(logits.argmax(-1) == labels, labels, batch, kept)
+
+    def _average_gradients(self, token_count: int) -> int:
+        """Mean gradient over the ranks; returns the token count of all of them."""
+        if self.world == 1:
+            return token_count
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.tensor([float(token_count)])])
+        distributed.all_reduce(flat)
+        offset = 0
+        for parameter in parameters:
+            parameter.grad.copy_(flat[offset:offset + parameter.numel()].view_as(parameter) / self.world)
+            offset += parameter.numel()
+        return int(flat[-1])
+
+    def _agree(self, seconds: float) -> float:
+        """The first rank's clock, so that all ranks have the same progress."""
+        if self.world == 1:
+            return seconds
+        clock = torch.tensor([seconds], dtype=torch.float64)
+        distributed.broadcast(clock, 0)
+        return clock.item()
 
     def _accuracies(self, right: torch.Tensor, labels: torch.Tensor, batch: MixedBatch, kept: torch.Tensor) -> dict:
         """Teacher-forced accuracy on this fresh batch: latents, answers (after reasoning or without), other text."""
@@ -156,14 +185,14 @@ def train(run: Run) -> None:
     settings = run.recipe.train
     saved = run.seconds
     sums: dict[str, list[float]] = {}
-    with open(os.path.join(run.folder, "log.jsonl"), "a", encoding="utf-8") as log:
+    with open(os.path.join(run.folder, "log.jsonl") if run.rank == 0 else os.devnull, "a", encoding="utf-8") as log:
         while run.progress < 1:
             record = run.train_step()
             log.write(json.dumps(record) + "\n")
             for key in ("loss", "latent", "answer", "answer_only", "text"):
                 if key in record:
                     sums.setdefault(f"{record['task']}.{key}", []).append(record[key])
-            if run.step % settings.log_every == 0:
+            if run.step % settings.log_every == 0 and run.rank == 0:
                 log.flush()
                 means = " ".join(f"{key} {sum(values) / len(values):.3f}" for key, values in sorted(sums.items()))
                 bar = "#" * int(20 * run.progress)
@@ -185,6 +214,8 @@ def main() -> None:
     parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     args = parser.parse_args()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        distributed.init_process_group("gloo")
     if args.resume:
         run = Run.open(args.out)
         run.recipe.train.length = args.length or run.recipe.train.length

@@ -2,7 +2,7 @@
 
 The first part of the run has no codes: noise on the encoder's vectors limits what they can carry, so the encoder drops what the
 decoder knows already (the question, earlier steps) and its vectors gather by a step's new information. k-means then finds the
-first codes. Started with codes at once, codes stayed mixtures (purity 0.5 instead of what codebook.json says).
+first codes, which move a little with the encoder until both are frozen; the decoder learns on, and the language model can start. Started with codes at once, codes stayed mixtures (purity 0.5 instead of what codebook.json says).
 Writes codebook.json (with what was measured), codebook.safetensors and log.jsonl.
 """
 from __future__ import annotations
@@ -91,9 +91,10 @@ def train(recipe: Recipe, folder: str) -> Codebook:
     optimizer = torch.optim.AdamW(codebook.parameters(), lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.95))
     os.makedirs(folder, exist_ok=True)
     started, noisy_steps, recent = time.time(), max(1, int(settings.warmup_share * settings.steps)), []
+    frozen_from = max(noisy_steps + 1, int(settings.freeze_share * settings.steps))
     with open(os.path.join(folder, "log.jsonl"), "w", encoding="utf-8") as log:
         for step in range(settings.steps):
-            rate = settings.lr * min(1.0, (step + 1) / 50) * min(1.0, 2.5 * (1 - step / settings.steps) + 0.02)
+            rate = settings.lr * min(1.0, (step + 1) / 50) * min(1.0, 2 * (1 - step / settings.steps) + 0.02)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = TraceBatch(draw_traces(rng, sources, settings.batch), tokenizer, recipe)
@@ -117,7 +118,12 @@ def train(recipe: Recipe, folder: str) -> Codebook:
                 quantized = codebook.codes[codes]
                 commitment = ((vectors - quantized) ** 2).mean(-1)[batch.valid].mean()
                 given = vectors + (quantized - vectors).detach()
-                restarted = updater.update(flat, codes[batch.valid], restart=step < 0.8 * settings.steps)
+                frozen = step >= frozen_from
+                restarted = 0 if frozen else updater.update(flat, codes[batch.valid], restart=step < (noisy_steps + frozen_from) / 2)
+                if step == frozen_from:
+                    codebook.freeze_codes()
+                    codebook.save(folder, {"seed": recipe.seed, "note": "codes are final, the decoder is still learning"})
+                    print(f"codes are final: {folder}", flush=True)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
             targets = batch.text[batch.valid]  # [steps, L]

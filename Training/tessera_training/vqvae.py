@@ -64,6 +64,8 @@ class Codebook(nn.Module):
         dim, length = config.dim, config.chunk_tokens
         self.embed = nn.Embedding(text_size, dim)
         self.encoder_in = nn.Linear((length + 1) * dim, 4 * dim)
+        with torch.no_grad():
+            self.encoder_in.weight[:, length * dim:] *= 3.0  # one token of eleven, but it tells the tasks apart
         self.encoder_out = nn.Linear(4 * dim, config.code_dim)
         self.question_in = nn.Linear(config.question_tokens * dim, 2 * dim)
         self.question_out = nn.Linear(2 * dim, dim)
@@ -89,6 +91,13 @@ class Codebook(nn.Module):
         """Makes the encoder's outputs (x - mean) / deviation, by changing its last layer."""
         self.encoder_out.weight.div_(deviation[:, None])
         self.encoder_out.bias.sub_(mean).div_(deviation)
+
+    def freeze_codes(self) -> None:
+        """Everything the encoder uses stays as it is: a step's code is final."""
+        for module in (self.embed, self.encoder_in, self.encoder_out):
+            module.requires_grad_(False)
+            for parameter in module.parameters():
+                parameter.grad = None
 
     def nearest(self, vectors: torch.Tensor) -> torch.Tensor:
         """Index of the nearest code (squared L2) for [.., code_dim]."""

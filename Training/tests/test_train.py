@@ -1,0 +1,176 @@
+"""`python3 -m unittest tests.test_train`"""
+import json
+import os
+import random
+import tempfile
+import unittest
+
+import torch
+
+from tessera_training import checkpoint, fixture, safetensors_file
+from tessera_training.evaluate import Case, Evaluator, evaluate, pronto_cases, wilson
+from tessera_training.generate import Grammar, Mode, Phase, generate
+from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, row
+from tessera_training.reference import record
+from tessera_training.tasks import load_sources
+from tessera_training.tokenizer import Tokenizer, build
+from tessera_training.train import Run, train
+from tessera_training.train_vqvae import train as train_codebook
+from tessera_training.vqvae import Codebook
+from tests import tiny
+
+
+def codebook() -> Codebook:
+    torch.manual_seed(0)
+    return Codebook(tiny.recipe().codebook, Tokenizer(build(24)).text_size).eval()
+
+
+class MixTests(unittest.TestCase):
+    def test_rows_have_the_documented_form(self):
+        tokenizer, rng = Tokenizer(build(24)), random.Random(0)
+        question = load_sources(["prontoqa"])[0].make(rng, 1, False).questions[0]
+        coder = StepCoder(codebook(), tokenizer)
+        coder.prepare([question])
+        latents = coder.latents(question)
+        n = len(question.steps)
+        for replaced, reasoning in ((None, ""), (0, "".join(question.steps)), (n, None), (2, "".join(question.steps[2:]))):
+            ids = row(tokenizer, question, latents, replaced)
+            text = tokenizer.decode(ids)
+            self.assertTrue(text.startswith(question.text + "<think>"))
+            self.assertTrue(text.endswith("</think>" + question.answer + "<eos>"))
+            if replaced:
+                span = "<boLatent>" + "".join(tokenizer.token(latent) for latent in latents[:replaced]) + "<eoLatent>"
+                self.assertIn("<think>" + span + (reasoning or "") + "</think>", text)
+            else:
+                self.assertIn("<think>" + reasoning + "</think>", text)
+
+    def test_labels_start_after_think(self):
+        tokenizer, rng, recipe = Tokenizer(build(24)), random.Random(1), tiny.recipe()
+        problem = load_sources(["prosqa"])[0].make(rng, 2, True)
+        batch = mixed_batch(rng, [problem], tokenizer, StepCoder(codebook(), tokenizer), recipe.mix, True)
+        for branch, labels in zip(batch.branches[0], batch.labels[0]):
+            think = branch.tolist().index(tokenizer.think)
+            end = branch.tolist().index(tokenizer.eos)
+            self.assertTrue((labels[:think] == IGNORED).all() and (labels[end:] == IGNORED).all())
+            self.assertEqual(labels[think:end].tolist(), branch[think + 1:end + 1].tolist())
+
+    def test_latents_are_the_commonest_first_choice(self):
+        rng, mix = random.Random(2), tiny.recipe().mix
+        settings = tiny.recipe().train.__class__()
+        short = [draw_replaced(rng, mix, 5, False) for _ in range(500 * settings.short_questions // settings.long_questions)]
+        long = [draw_replaced(rng, mix, 5, True) for _ in range(500)]
+        drawn = short + long
+        self.assertGreater(sum(bool(m) for m in drawn), 0.6 * len(drawn))
+        self.assertAlmostEqual(sum(m is None for m in drawn) / len(drawn), 0.1, delta=0.03)
+
+
+class GrammarTests(unittest.TestCase):
+    def setUp(self):
+        self.tokenizer = Tokenizer(build(24))
+
+    def ids(self, mode: Mode, phase: Phase, latents: int = 0) -> set[int]:
+        return set(Grammar(self.tokenizer, mode).allowed(phase, latents).nonzero()[:, 0].tolist())
+
+    def test_start_depends_on_the_mode(self):
+        t = self.tokenizer
+        text = set(range(2, t.text_size))
+        self.assertEqual(self.ids(Mode.LATENT, Phase.START), {t.bo_latent})
+        self.assertEqual(self.ids(Mode.NONE, Phase.START), {t.end_think})
+        self.assertEqual(self.ids(Mode.TEXT, Phase.START), text)
+        self.assertEqual(self.ids(Mode.AUTO, Phase.START), text | {t.bo_latent, t.end_think})
+
+    def test_latent_span_holds_latents_and_is_not_empty(self):
+        t = self.tokenizer
+        latents = set(range(t.first_latent, t.size))
+        self.assertEqual(self.ids(Mode.AUTO, Phase.LATENTS, 0), latents)
+        self.assertEqual(self.ids(Mode.AUTO, Phase.LATENTS, 1), latents | {t.eo_latent})
+
+    def test_text_holds_no_latents_and_never_pad(self):
+        t = self.tokenizer
+        text = set(range(2, t.text_size))
+        self.assertEqual(self.ids(Mode.AUTO, Phase.REASONING), text | {t.end_think})
+        self.assertEqual(self.ids(Mode.AUTO, Phase.ANSWER), text | {t.eos})
+
+    def test_untrained_model_obeys_it_in_every_mode(self):
+        torch.manual_seed(0)
+        recipe, t = tiny.recipe(), self.tokenizer
+        with tempfile.TemporaryDirectory() as folder:
+            model = Run(recipe, codebook(), folder).model.eval()
+        prompts = [t.encode(" Tom is a lempus.") + [t.think], t.encode("Hello") + [t.think]]
+        for mode in Mode:
+            for result in generate(model, t, prompts, mode, limit=24):
+                phase, latents = Phase.START, 0
+                for token in result.ids:
+                    self.assertIn(token, self.ids(mode, phase, latents))
+                    latents += t.is_latent(token)
+                    phase = Grammar(t, mode).next_phase(phase, token)
+
+    def test_batch_equals_alone(self):
+        torch.manual_seed(0)
+        t = self.tokenizer
+        with tempfile.TemporaryDirectory() as folder:
+            model = Run(tiny.recipe(), codebook(), folder).model.eval()
+        prompts = [t.encode(text) + [t.think] for text in ("Every lempus is a numpus. Is Tom a lempus or numpus?", "Hi", " Tom is a lempus.")]
+        together = [result.ids for result in generate(model, t, prompts, Mode.TEXT, limit=12)]
+        self.assertEqual(together, [generate(model, t, [prompt], Mode.TEXT, limit=12)[0].ids for prompt in prompts])
+
+
+class RunTests(unittest.TestCase):
+    def test_resumed_run_equals_an_uninterrupted_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            whole = Run(tiny.recipe(), codebook(), os.path.join(folder, "a"))
+            train(whole)
+            part = Run(tiny.recipe(), codebook(), os.path.join(folder, "b"))
+            for _ in range(3):
+                part.train_step()
+            part.save()
+            resumed = Run.open(os.path.join(folder, "b"))
+            self.assertEqual(resumed.step, 3)
+            train(resumed)
+            self.assertEqual(resumed.step, whole.step)
+            for one, other in zip(whole.model.parameters(), resumed.model.parameters()):
+                self.assertTrue(torch.equal(one, other))
+
+    def test_all_stages_work_together(self):
+        recipe = tiny.recipe()
+        with tempfile.TemporaryDirectory() as folder:
+            trained = train_codebook(recipe, os.path.join(folder, "codebook"))
+            run = Run(recipe, trained, folder)
+            train(run)
+            with open(os.path.join(folder, "log.jsonl"), encoding="utf-8") as file:
+                self.assertEqual(len(file.readlines()), 6)
+            place = os.path.join(folder, "checkpoint")
+            rows = evaluate(place, {"prontoqa": (pronto_cases(2), "test")}, [Mode.LATENT, Mode.NONE], True, 1, 2)
+            self.assertEqual([row["mode"] for row in rows], ["latent", "latent, own latents replayed", "latent, random latents", "none"])
+            self.assertTrue(all(row["low"] <= row["accuracy"] <= row["high"] for row in rows))
+            model, tokenizer = checkpoint.load(place)
+            tensors = record(model, tokenizer, trained, seed=1, case_count=1)
+            self.assertEqual(tensors["case_0.logits"].shape, (32, tokenizer.size))
+            self.assertEqual(tensors["codebook_0.text_logits"].shape[1:], (tensors["codebook_0.codes"].shape[1], 10, tokenizer.text_size))
+
+    def test_fixture_is_the_same_for_the_same_seed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a", "b"):
+                fixture.write(os.path.join(folder, name), seed=3)
+            one, other = (safetensors_file.read(os.path.join(folder, name, "reference.safetensors")) for name in ("a", "b"))
+            self.assertTrue(all(torch.equal(one[key], other[key]) for key in one))
+
+
+class EvaluateTests(unittest.TestCase):
+    def test_wilson_interval_of_known_shares(self):
+        low, high = wilson(95, 100)
+        self.assertAlmostEqual(low, 0.8882, places=3)
+        self.assertAlmostEqual(high, 0.9785, places=3)
+
+    def test_row_counts_tokens_and_unfinished(self):
+        t = Tokenizer(build(24))
+        from tessera_training.generate import Generated
+
+        answer = t.encode(" True")
+        results = [Generated([t.end_think, *answer, t.eos], True), Generated([t.bo_latent], False)]
+        made = Evaluator(None, t).row("x", [Case("p", " True")] * 2, results, "none", "")
+        self.assertEqual((made["accuracy"], made["mean_tokens"], made["unfinished"]), (0.5, 2.0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
