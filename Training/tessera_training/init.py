@@ -40,7 +40,7 @@ def spelling_aliases(tokenizer: Tokenizer) -> dict[int, int]:
 
 
 @torch.no_grad()
-def latent_aliases(codebook: Codebook, tokenizer: Tokenizer, recipe: Recipe, count: int = 2000) -> dict[int, int]:
+def latent_aliases(codebook: Codebook, tokenizer: Tokenizer, recipe: Recipe, count: int = 800) -> dict[int, int]:
     """Latent id -> the text token whose presence in a chunk says most about the code."""
     from .train_vqvae import TraceBatch, draw_traces
 

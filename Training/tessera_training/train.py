@@ -77,6 +77,20 @@ class Run:
         run.step, run.tokens, run.seconds = state["step"], state["tokens"], state["seconds"]
         return run
 
+    @torch.no_grad()
+    def warm_start(self, folder: str) -> None:
+        """Weights of another run with the same vocabulary; latents start again next to their text token."""
+        weights = torch.load(os.path.join(folder, "state.pt"))["model"]
+        self.model.load_state_dict(weights)
+        if self.rank == 0:
+            print(f"warm start from {folder}", flush=True)
+        aliases = latent_aliases(self.codebook, self.tokenizer, self.recipe)
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        for table in (self.model.embed, *self.model.ngram):
+            for latent, token in aliases.items():
+                noise = torch.randn(table.weight.shape[1], generator=generator) * table.weight[token].std()
+                table.weight[latent] = 0.9 * table.weight[token] + 0.3 * noise
+
     def save(self) -> None:
         if self.rank:
             return
@@ -212,6 +226,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, help="overrides the recipe's seed")
     parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
+    parser.add_argument("--warm", help="folder of a run whose weights a new run starts from")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     args = parser.parse_args()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -228,6 +243,8 @@ def main() -> None:
         codebook = Codebook.load(args.codebook)
         recipe.codebook.codes = codebook.config.codes
         run = Run(recipe, codebook, args.out)
+        if args.warm:
+            run.warm_start(args.warm)
     torch.set_num_threads(run.recipe.threads)
     print(f"seed {run.recipe.seed}, {sum(p.numel() for p in run.model.parameters()):,} parameters, vocabulary {run.tokenizer.size}, "
           f"step {run.step}, {run.recipe.train.length} {run.recipe.train.schedule}", flush=True)
