@@ -1,0 +1,55 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Tessera.LoadTests.Reporting;
+
+/// <summary>Writes and reads report.json.</summary>
+public static class ReportFile
+{
+    /// <summary>Name of the file in the output folder.</summary>
+    public const string Name = "report.json";
+
+    /// <summary>Creates the output folder and proves that it can be written, before minutes of measuring are at stake.</summary>
+    /// <exception cref="LoadTestException">It cannot.</exception>
+    public static void Prepare(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var probe = Path.Combine(folder, $".{Name}.{Guid.NewGuid():N}");
+            File.WriteAllBytes(probe, []);
+            File.Delete(probe);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LoadTestException($"--out: {folder}: cannot be written (a file of that name, or no permission)", e);
+        }
+    }
+
+    /// <summary>Writes the report whole or not at all; replaces an earlier one. Returns its path.</summary>
+    /// <exception cref="LoadTestException">The folder cannot be written any more.</exception>
+    public static string Write(string folder, LoadReport report)
+    {
+        var path = Path.Combine(folder, Name);
+        var draft = path + ".part";
+        try
+        {
+            File.WriteAllBytes(draft, JsonSerializer.SerializeToUtf8Bytes(report, ReportJson.Default.LoadReport));
+            File.Move(draft, path, overwrite: true);
+            return path;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LoadTestException($"--out: {path}: cannot be written", e);
+        }
+    }
+
+    /// <summary>Reads a report.</summary>
+    public static LoadReport Read(string path) =>
+        JsonSerializer.Deserialize(File.ReadAllBytes(path), ReportJson.Default.LoadReport) ?? throw new JsonException($"{path}: null is not a report");
+}
+
+/// <summary>The report's JSON: snake_case, null where nothing was measured.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
+[JsonSerializable(typeof(LoadReport))]
+internal sealed partial class ReportJson : JsonSerializerContext;

@@ -1,0 +1,149 @@
+using System.Collections.Concurrent;
+using Tessera.LoadTests.Comparison;
+using Tessera.LoadTests.Datasets;
+using Tessera.LoadTests.Targets;
+
+namespace Tessera.LoadTests.Tests.Comparison;
+
+public sealed class CompareRunnerTests
+{
+    // Far beyond what any step takes on a loaded machine: only a hang reaches it.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private static PromptDataset Dataset(int count) =>
+        new("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, count).Select(i => new PromptCase(i, $"p{i}", $"{i}"))]);
+
+    private static CompareRunner Runner(IGenerationTarget target, int concurrency) =>
+        new(target, new CompareSettings(concurrency, "m", null, null) { KvSampleInterval = TimeSpan.FromMilliseconds(5) }, TimeProvider.System, _ => { });
+
+    [Fact]
+    public async Task Run_ClosedLoop_KeepsTheConcurrencyAndOneModeAtATime()
+    {
+        var dataset = Dataset(24);
+        using var target = new GatheringTarget(concurrency: 4);
+
+        var result = await Runner(target, concurrency: 4).RunAsync(dataset, dataset.Cases, CancellationToken.None);
+
+        Assert.Equal(CompareEnd.Completed, result.End);
+        Assert.Equal(4, target.MostInFlight);
+        Assert.False(target.SawBothModesInFlight);
+        Assert.All(result.Pairs, pair => Assert.True(pair.BothSucceeded));
+        Assert.Equal(24, target.Prompts(ReasoningMode.Text).Distinct().Count());
+        Assert.Equal(24, target.Prompts(ReasoningMode.Text).Count);
+        Assert.Equal(target.Prompts(ReasoningMode.Text).Order(), target.Prompts(ReasoningMode.Latent).Order());
+    }
+
+    [Fact]
+    public async Task Run_KvSamples_BelongToTheModeThatRan()
+    {
+        var dataset = Dataset(2);
+        using var target = new SampledTarget();
+
+        var result = await Runner(target, concurrency: 1).RunAsync(dataset, dataset.Cases, CancellationToken.None).WaitAsync(Patience, TestContext.Current.CancellationToken);
+
+        var samples = result.Phases.ToDictionary(phase => phase.Phase.Mode, phase => phase.KvBytesInUse);
+        Assert.True(samples[ReasoningMode.Text].Count >= 2);
+        Assert.All(samples[ReasoningMode.Text], sample => Assert.Equal(700, sample));
+        Assert.True(samples[ReasoningMode.Latent].Count >= 2);
+        Assert.All(samples[ReasoningMode.Latent], sample => Assert.Equal(300, sample));
+        Assert.Equal(900, result.KvBytesPeak);
+    }
+
+    private static RequestOutcome Success(string answer) =>
+        new() { Kind = OutcomeKind.Succeeded, Answer = answer, EndToEnd = TimeSpan.FromMilliseconds(1) };
+
+    /// <summary>Lets requests go only when as many as the concurrency wait.</summary>
+    private sealed class GatheringTarget(int concurrency) : IGenerationTarget
+    {
+        private readonly Lock _lock = new();
+        private readonly Dictionary<ReasoningMode, int> _inFlight = new() { [ReasoningMode.Text] = 0, [ReasoningMode.Latent] = 0 };
+        private readonly ConcurrentQueue<(ReasoningMode Mode, string Prompt)> _prompts = new();
+        private TaskCompletionSource _gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public int MostInFlight { get; private set; }
+
+        public bool SawBothModesInFlight { get; private set; }
+
+        public IReadOnlyList<string> Prompts(ReasoningMode mode) => [.. _prompts.Where(entry => entry.Mode == mode).Select(entry => entry.Prompt)];
+
+        public Task<ServerFacts> GetFactsAsync(string? wantedModel, CancellationToken cancellationToken) => Task.FromResult(new ServerFacts("m", null));
+
+        public Task<KvCacheState?> ReadKvCacheAsync(CancellationToken cancellationToken) => Task.FromResult<KvCacheState?>(null);
+
+        public async Task<RequestOutcome> GenerateAsync(TargetRequest request, CancellationToken cancellationToken)
+        {
+            _prompts.Enqueue((request.Mode, request.Prompt));
+            Task released;
+            lock (_lock)
+            {
+                _inFlight[request.Mode]++;
+                MostInFlight = Math.Max(MostInFlight, _inFlight.Values.Sum());
+                SawBothModesInFlight |= _inFlight.Values.All(count => count > 0);
+                released = _gate.Task;
+                if (_inFlight[request.Mode] == concurrency)
+                {
+                    _gate.SetResult();
+                    _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _inFlight[request.Mode] = 0;
+                }
+            }
+
+            await released.WaitAsync(Patience, cancellationToken);
+            return Success("");
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+
+    /// <summary>Ends each request only after the cache was read twice during it.</summary>
+    private sealed class SampledTarget : IGenerationTarget
+    {
+        private readonly Lock _lock = new();
+        private TaskCompletionSource? _sampledTwice;
+        private ReasoningMode? _mode;
+        private int _samples;
+
+        public Task<ServerFacts> GetFactsAsync(string? wantedModel, CancellationToken cancellationToken) => Task.FromResult(new ServerFacts("m", 10));
+
+        public Task<KvCacheState?> ReadKvCacheAsync(CancellationToken cancellationToken)
+        {
+            lock (_lock)
+            {
+                if (cancellationToken.CanBeCanceled && _mode is null)
+                {
+                    return Task.FromResult<KvCacheState?>(null);
+                }
+
+                if (++_samples == 2)
+                {
+                    _sampledTwice?.SetResult();
+                }
+
+                return Task.FromResult<KvCacheState?>(new KvCacheState(_mode == ReasoningMode.Text ? 700 : 300, 900));
+            }
+        }
+
+        public async Task<RequestOutcome> GenerateAsync(TargetRequest request, CancellationToken cancellationToken)
+        {
+            var sampledTwice = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            lock (_lock)
+            {
+                (_mode, _samples, _sampledTwice) = (request.Mode, 0, sampledTwice);
+            }
+
+            await sampledTwice.Task.WaitAsync(Patience, cancellationToken);
+            lock (_lock)
+            {
+                _mode = null;
+            }
+
+            return Success("1");
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}
