@@ -1,0 +1,89 @@
+using Tessera.Engine.Execution;
+using Tessera.Models;
+
+namespace Tessera.Exporter.Verification;
+
+/// <summary>Runs the decoder in every way in which the engine runs it, and compares its logits with the reference.</summary>
+/// <param name="runner">The decoder; its slots are free.</param>
+/// <param name="cases">The reference.</param>
+internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<ReferenceCase> cases)
+{
+    /// <summary>Largest absolute difference of a logit.</summary>
+    public const double Limit = 1e-3;
+
+    // Whole prefills cost one run per row, so that a few rows stand for all.
+    private const int WholePrefillRows = 6;
+    private const int MixedChunk = 16;
+
+    private static readonly int[] ChunkSizes = [2, 7, 32, 100];
+
+    /// <summary>Slots that <see cref="Verify"/> uses.</summary>
+    public static int SlotsFor(int caseCount) => Math.Max(2, Math.Min(8, 2 * caseCount));
+
+    /// <summary>All comparisons.</summary>
+    public IEnumerable<VerificationRow> Verify()
+    {
+        yield return Measure("whole prefill", WholePrefill);
+        foreach (var size in ChunkSizes)
+        {
+            yield return Measure($"prefill in chunks of {size}", (reference, meter) => ChunkedPrefill(reference, meter, size));
+        }
+
+        yield return Measure("decode token by token", DecodeOneByOne);
+        var mixed = new DifferenceMeter();
+        new MixedRun(runner, cases, SlotsFor(cases.Count), MixedChunk, mixed).Run();
+        yield return mixed.ToRow(ModelPackage.DecoderFileName, "ragged batch, prefill beside decode", Limit);
+    }
+
+    private VerificationRow Measure(string check, Action<ReferenceCase, DifferenceMeter> run)
+    {
+        var meter = new DifferenceMeter();
+        foreach (var reference in cases)
+        {
+            run(reference, meter);
+            runner.ReleaseSlot(0);
+        }
+
+        return meter.ToRow(ModelPackage.DecoderFileName, check, Limit);
+    }
+
+    private void WholePrefill(ReferenceCase reference, DifferenceMeter meter)
+    {
+        var count = Math.Min(WholePrefillRows, reference.Rows.Length);
+        for (var i = 1; i <= count; i++)
+        {
+            var position = reference.Rows[(i * reference.Rows.Length / count) - 1];
+            meter.Add(reference.LogitsAt(position), Prefill(reference, 0, position + 1, wantsLogits: true));
+        }
+    }
+
+    private void ChunkedPrefill(ReferenceCase reference, DifferenceMeter meter, int size)
+    {
+        for (var start = 0; start < reference.Ids.Length; start += size)
+        {
+            var count = Math.Min(size, reference.Ids.Length - start);
+            var expected = reference.LogitsAt(start + count - 1);
+            var logits = Prefill(reference, start, count, wantsLogits: expected.Length > 0);
+            if (expected.Length > 0)
+            {
+                meter.Add(expected, logits);
+            }
+        }
+    }
+
+    private void DecodeOneByOne(ReferenceCase reference, DifferenceMeter meter)
+    {
+        for (var position = 0; position < reference.Ids.Length; position++)
+        {
+            var logits = runner.Run(new StepPlan([new SequenceSlice(0, reference.Ids, position, 1, WantsLogits: true)], null));
+            var expected = reference.LogitsAt(position);
+            if (expected.Length > 0)
+            {
+                meter.Add(expected, logits);
+            }
+        }
+    }
+
+    private ReadOnlySpan<float> Prefill(ReferenceCase reference, int start, int count, bool wantsLogits) =>
+        runner.Run(new StepPlan([], new SequenceSlice(0, reference.Ids, start, count, wantsLogits)));
+}
