@@ -32,7 +32,7 @@ internal sealed class MixedRun
         {
             var reference = cases[i % cases.Count];
             // Decoding starts a little before the recorded rows, at another distance in each member, so that lengths are ragged.
-            _waiting.Enqueue(new Member(reference, PrefillCount: Math.Max(1, reference.Rows[0] - (3 * i))));
+            _waiting.Enqueue(new Member(reference, prefillCount: Math.Max(1, reference.Rows[0] - (3 * i))));
         }
     }
 
@@ -86,7 +86,7 @@ internal sealed class MixedRun
             }
 
             var last = _decoding[^1];
-            if (last != _decoding[i])
+            if (!ReferenceEquals(last, _decoding[i]))
             {
                 _runner.MoveSlot(last.Slot, i, last.Position);
             }
@@ -116,19 +116,23 @@ internal sealed class MixedRun
         _prefilling = null;
     }
 
-    private sealed record Member(ReferenceCase Reference, int PrefillCount)
+    private sealed class Member(ReferenceCase reference, int prefillCount)
     {
+        public ReferenceCase Reference => reference;
+
+        public int PrefillCount => prefillCount;
+
         public int Slot { get; set; }
 
         public int Position { get; private set; }
 
-        public SequenceSlice Slice(int count) => new(Slot, Reference.Ids, Position, count, WantsLogits: true);
+        public SequenceSlice Slice(int count) => new(Slot, reference.Ids, Position, count, WantsLogits: true);
 
         /// <summary>Takes positions as run; gives the reference's logits after the last one.</summary>
         public ReadOnlySpan<float> Advance(int count)
         {
             Position += count;
-            return Reference.LogitsAt(Position - 1);
+            return reference.LogitsAt(Position - 1);
         }
     }
 }
