@@ -11,7 +11,22 @@ internal static class ExportCommand
     /// <summary>Exports and says what was written.</summary>
     public static int Run(ExportRequest request, IAnsiConsole console, CancellationToken cancellationToken)
     {
-        var manifest = console.Progress().AutoClear(true).Start(context =>
+        // Without a terminal there is nothing to redraw, and lines of percentages help nobody.
+        var manifest = console.Profile.Capabilities.Ansi
+            ? ExportWithProgress(request, console, cancellationToken)
+            : PackageExporter.Export(request, static (_, _, _) => { }, cancellationToken);
+        PackageTables.WriteFiles(console, manifest);
+        console.WriteLine($"Wrote {manifest.Name} {manifest.Version} to {request.Output}");
+        if (manifest.Files.All(file => file.Path != ReferenceFile.FileName))
+        {
+            console.WriteLine($"The checkpoint has no {ReferenceFile.FileName}: `verify` needs --reference.");
+        }
+
+        return 0;
+    }
+
+    private static Manifest ExportWithProgress(ExportRequest request, IAnsiConsole console, CancellationToken cancellationToken) =>
+        console.Progress().AutoClear(true).Start(context =>
         {
             var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
             return PackageExporter.Export(request, Show, cancellationToken);
@@ -26,13 +41,4 @@ internal static class ExportCommand
                 task.Value = done;
             }
         });
-        PackageTables.WriteFiles(console, manifest);
-        console.WriteLine($"Wrote {manifest.Name} {manifest.Version} to {request.Output}");
-        if (manifest.Files.All(file => file.Path != ReferenceFile.FileName))
-        {
-            console.WriteLine($"The checkpoint has no {ReferenceFile.FileName}: `verify` needs --reference.");
-        }
-
-        return 0;
-    }
 }
