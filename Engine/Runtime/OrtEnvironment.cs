@@ -3,8 +3,8 @@ namespace Tessera.Engine.Runtime;
 /// <summary>The runtime's process-wide environment and what is made once with it.</summary>
 internal sealed unsafe class OrtEnvironment : OrtHandle
 {
-    // Errors only: everything else the runtime would write to stderr is its own business.
-    private const int LogErrors = 3;
+    // Fatal only: every error comes as an OrtException, and what the runtime writes to stderr by itself may hold token ids.
+    internal const int LogFatal = 4;
 
     private static readonly Lazy<OrtEnvironment> Singleton = new(Create);
     private static readonly Lazy<OrtMemoryInfo> Cpu = new(OrtMemoryInfo.CreateCpu);
@@ -27,7 +27,7 @@ internal sealed unsafe class OrtEnvironment : OrtHandle
     {
         OrtEnvironment environment;
         fixed (byte* name = NativeText.Utf8("tessera"))
-            environment = new OrtEnvironment(OrtApi.Get(OrtFunction.CreateEnv, LogErrors, name));
+            environment = new OrtEnvironment(OrtApi.Get(OrtFunction.CreateEnv, LogFatal, name));
         using var lease = new OrtLease(environment);
         OrtApi.Call(OrtFunction.DisableTelemetryEvents, lease.Pointer);
         return environment;

@@ -3,7 +3,6 @@ namespace Tessera.Engine.Runtime;
 /// <summary>How a graph is loaded and run.</summary>
 public sealed unsafe class OrtSessionOptions : OrtHandle
 {
-    private const int LogErrors = 3;
     private const int AllOptimizations = 99;
 
     /// <summary>Options for a serving session.</summary>
@@ -12,7 +11,7 @@ public sealed unsafe class OrtSessionOptions : OrtHandle
         : base(OrtApi.Get(OrtFunction.CreateSessionOptions), OrtFunction.ReleaseSessionOptions)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
-        Set(OrtFunction.SetSessionLogSeverityLevel, LogErrors);
+        Set(OrtFunction.SetSessionLogSeverityLevel, OrtEnvironment.LogFatal);
         Set(OrtFunction.SetSessionGraphOptimizationLevel, AllOptimizations);
         Set(OrtFunction.SetIntraOpNumThreads, threads == 0 ? Environment.ProcessorCount : threads);
         Set(OrtFunction.SetInterOpNumThreads, 1);
