@@ -38,7 +38,8 @@ public static class CompareCommand
 
     /// <summary>Runs the command against a given server; errors are exceptions. Returns the exit code.</summary>
     /// <exception cref="LoadTestException">It cannot run.</exception>
-    public static async Task<int> RunAsync(CompareOptions options, IGenerationTarget target, IAnsiConsole console, TimeProvider clock, CancellationToken interruption)
+    public static async Task<int> RunAsync(
+        CompareOptions options, IGenerationTarget target, IAnsiConsole console, TimeProvider clock, CancellationToken interruption)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(target);
@@ -49,7 +50,9 @@ public static class CompareCommand
         var asked = options.Requests ?? dataset.Cases.Count;
         if (asked > dataset.Cases.Count)
         {
-            notes.Add($"--requests {asked}: the dataset has {dataset.Cases.Count} prompts; all of them run once. Prompts are not repeated: that would measure caches and narrow the intervals");
+            notes.Add(
+                $"--requests {asked}: the dataset has {dataset.Cases.Count} prompts; all of them run once. "
+                + "Prompts are not repeated: that would measure caches and narrow the intervals");
         }
 
         var cases = dataset.Choose(asked, options.Seed, out var rest);
@@ -57,7 +60,8 @@ public static class CompareCommand
         ReportFile.Prepare(options.Out);
         var facts = await target.GetFactsAsync(options.Model, interruption).ConfigureAwait(false);
 
-        var (result, startedAt, duration) = await MeasureAsync(options, target, facts, dataset, cases, warmup, console, clock, interruption).ConfigureAwait(false);
+        var (result, startedAt, duration) =
+            await MeasureAsync(options, target, facts, dataset, cases, warmup, console, clock, interruption).ConfigureAwait(false);
         var report = ReportBuilder.Build(Describe(options, facts, dataset, asked, cases.Count, warmup.Count), facts, result, startedAt, duration, notes);
         var path = ReportFile.Write(options.Out, report);
         ConsoleReport.Print(console, report);
@@ -93,7 +97,9 @@ public static class CompareCommand
     {
         if (count > rest.Count)
         {
-            notes.Add($"warm-up: only {rest.Count} prompts of the dataset are not measured; {Math.Min(count - rest.Count, cases.Count)} measured ones were warmed up too");
+            notes.Add(
+                $"warm-up: only {rest.Count} prompts of the dataset are not measured; "
+                + $"{Math.Min(count - rest.Count, cases.Count)} measured ones were warmed up too");
         }
 
         return [.. rest.Concat(cases).Take(count)];

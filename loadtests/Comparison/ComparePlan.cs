@@ -19,7 +19,7 @@ public static class ComparePlan
     // Below this a phase is all start and end.
     private const int FewestPrompts = 8;
 
-    /// <summary>Prompts per block: about four waves of the concurrency, but, when there are few prompts, at least four blocks if each keeps one full wave.</summary>
+    /// <summary>Prompts per block: about four waves of the concurrency; with few prompts less, for four blocks, but never less than one wave.</summary>
     public static int BlockSize(int promptCount, int concurrency)
     {
         var oneWave = Math.Max(concurrency, FewestPrompts);

@@ -16,6 +16,8 @@ public enum AnswerRule
 /// <summary>Decides whether an answer is right. Never lenient: an answer that merely contains the expected text is wrong.</summary>
 public static partial class AnswerChecker
 {
+    private const NumberStyles NumberForm = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowThousands;
+
     private static readonly char[] SentenceEnds = ['.', '!', '?', '\n'];
 
     /// <summary>Whether <paramref name="answer"/> is right.</summary>
@@ -56,7 +58,7 @@ public static partial class AnswerChecker
     }
 
     private static bool TryReadNumber(string text, out decimal number) =>
-        decimal.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out number);
+        decimal.TryParse(text, NumberForm, CultureInfo.InvariantCulture, out number);
 
     // A sign counts only where a number starts: "7-3" ends in 3, not in -3.
     [GeneratedRegex(@"(?:(?<![0-9A-Za-z)])-)?[0-9][0-9,]*(?:\.[0-9]+)?", RegexOptions.CultureInvariant)]

@@ -58,7 +58,8 @@ public static class PairedRatio
 
         var textBuffer = new Weighted[text.Length];
         var latentBuffer = new Weighted[text.Length];
-        var interval = Bootstrap.Estimate(text.Length, indices => statistic(Take(text, indices, textBuffer)) / statistic(Take(latent, indices, latentBuffer)), seed);
+        double RatioOf(int[] indices) => statistic(Take(text, indices, textBuffer)) / statistic(Take(latent, indices, latentBuffer));
+        var interval = Bootstrap.Estimate(text.Length, RatioOf, seed);
         var ofText = statistic(text);
         var ofLatent = statistic(latent);
         var ratio = ofText / ofLatent;

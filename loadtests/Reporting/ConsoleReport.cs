@@ -17,7 +17,8 @@ public static class ConsoleReport
     {
         ArgumentNullException.ThrowIfNull(console);
         ArgumentNullException.ThrowIfNull(report);
-        console.Write(new Text($"{report.Run.Model} at {report.Run.Url}, {report.Run.Dataset.Name}: {report.Run.Prompts} prompts, concurrency {report.Run.Concurrency}\n"));
+        var run = report.Run;
+        console.Write(new Text($"{run.Model} at {run.Url}, {run.Dataset.Name}: {run.Prompts} prompts, concurrency {run.Concurrency}\n"));
         console.Write(CompareTable(report));
         console.Write(new Text("text/latent: above 1, text mode takes more. Brackets: 95 % intervals (Wilson for accuracy, paired bootstrap for ratios).\n"));
         PrintSavings(console, report.Savings);
@@ -43,7 +44,7 @@ public static class ConsoleReport
         void Section(string name) => table.AddRow(new Text(name, new Style(decoration: Decoration.Bold)));
 
         Row("requests attempted", mode => Count(mode.Requests.Attempted));
-        Row("succeeded / refused / failed / timed out", mode => $"{mode.Requests.Succeeded} / {mode.Requests.Refused} / {mode.Requests.Failed} / {mode.Requests.TimedOut}");
+        Row("succeeded / refused / failed / timed out", mode => Outcomes(mode.Requests));
         Row("accuracy", mode => Share(mode.Accuracy));
         AddDifference(table, report.Accuracy);
         Section("tokens per request (mean)");
@@ -76,8 +77,11 @@ public static class ConsoleReport
     {
         var difference = accuracy.LatentMinusText;
         var value = difference.Mean is { } mean ? $"{Signed(100 * mean)} points{Brackets(100 * difference.Low, 100 * difference.High)}" : Unknown;
-        table.AddRow(new Text("  latent - text"), new Text(""), new Text(value), new Text($"McNemar p {accuracy.McnemarP.ToString("0.000", CultureInfo.InvariantCulture)}"));
+        var p = accuracy.Pairs == 0 ? "" : $"McNemar p {accuracy.McnemarP.ToString("0.000", CultureInfo.InvariantCulture)}";
+        table.AddRow(new Text("  latent - text"), new Text(""), new Text(value), new Text(p));
     }
+
+    private static string Outcomes(RequestsReport requests) => $"{requests.Succeeded} / {requests.Refused} / {requests.Failed} / {requests.TimedOut}";
 
     private static void PrintSavings(IAnsiConsole console, SavingsReport savings)
     {

@@ -2,7 +2,7 @@ using Tessera.LoadTests.Measurement;
 
 namespace Tessera.LoadTests.Reporting;
 
-/// <summary>The contents of report.json; docs/reference/load-report.md documents every field. Times are milliseconds where the name says so, else seconds.</summary>
+/// <summary>The contents of report.json; docs/reference/load-report.md documents every field. The end of a name gives the unit of a time.</summary>
 /// <param name="Schema">Name and version of this layout.</param>
 /// <param name="Tool">Name and version of this tool.</param>
 /// <param name="StartedAt">Start of the measurement, warm-up excluded.</param>
@@ -81,7 +81,8 @@ public sealed record PairReport(int Prompt, PairModeReport? Text, PairModeReport
 
 /// <summary>One prompt in one mode.</summary>
 public sealed record PairModeReport(
-    string Outcome, bool Correct, PairTokensReport? Tokens, double? TimeToFirstTokenMs, double? TimeToFirstAnswerTokenMs, double? TimePerOutputTokenMs, double EndToEndMs);
+    string Outcome, bool Correct, PairTokensReport? Tokens, double? TimeToFirstTokenMs, double? TimeToFirstAnswerTokenMs,
+    double? TimePerOutputTokenMs, double EndToEndMs);
 
 /// <summary>Tokens of one response.</summary>
 public sealed record PairTokensReport(int Prompt, int Cached, int Latent, int Control, int ReasoningText, int Answer, int Completion);

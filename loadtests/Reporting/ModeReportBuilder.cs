@@ -52,5 +52,6 @@ internal static class ModeReportBuilder
             : new ThroughputReport(0, null, null);
     }
 
-    private static Distribution Milliseconds(IEnumerable<TimeSpan?> times) => Distribution.From(times.OfType<TimeSpan>().Select(time => time.TotalMilliseconds));
+    private static Distribution Milliseconds(IEnumerable<TimeSpan?> times) =>
+        Distribution.From(times.OfType<TimeSpan>().Select(time => time.TotalMilliseconds));
 }

@@ -80,9 +80,9 @@ internal static class RatioBuilder
         var blocks = phases
             .GroupBy(phase => phase.Phase.Block)
             .Where(block => block.Count() == 2 && block.All(phase => phase.Duration > TimeSpan.Zero))
-            .Select(block => (Text: block.Single(phase => phase.Phase.Mode == ReasoningMode.Text), Latent: block.Single(phase => phase.Phase.Mode == ReasoningMode.Latent)))
             .ToList();
-        return Report(metric, PairedRatio.Estimate([.. blocks.Select(block => Rate(block.Text))], [.. blocks.Select(block => Rate(block.Latent))], PairedRatio.Mean, seed));
+        Weighted[] Rates(ReasoningMode mode) => [.. blocks.Select(block => Rate(block.Single(phase => phase.Phase.Mode == mode)))];
+        return Report(metric, PairedRatio.Estimate(Rates(ReasoningMode.Text), Rates(ReasoningMode.Latent), PairedRatio.Mean, seed));
     }
 
     private static RatioReport Report(string metric, RatioEstimate estimate) =>

@@ -15,7 +15,8 @@ public static class ReportBuilder
     /// <param name="startedAt">Start of the measurement.</param>
     /// <param name="duration">Length of the measurement.</param>
     /// <param name="notes">What was already noticed before the run.</param>
-    public static LoadReport Build(RunReport run, ServerFacts facts, CompareResult result, DateTimeOffset startedAt, TimeSpan duration, IReadOnlyList<string> notes)
+    public static LoadReport Build(
+        RunReport run, ServerFacts facts, CompareResult result, DateTimeOffset startedAt, TimeSpan duration, IReadOnlyList<string> notes)
     {
         ArgumentNullException.ThrowIfNull(run);
         ArgumentNullException.ThrowIfNull(facts);

@@ -4,7 +4,7 @@ using Tessera.LoadTests.Targets;
 
 namespace Tessera.LoadTests.Reporting;
 
-/// <summary>Savings measured by running the same prompt in both modes: text minus latent, so a loss is negative. Nothing here is estimated by the server.</summary>
+/// <summary>Savings measured by running the same prompt in both modes: text minus latent, so a loss is negative. None is the server's estimate.</summary>
 internal static class SavingsBuilder
 {
     public const string Basis = "measured_pair";
@@ -16,10 +16,10 @@ internal static class SavingsBuilder
 
         var tokens = Each(outcome => outcome.Usage!.Completion);
         var baseline = Array.ConvertAll(counted, pair => (double)pair.Text.Usage!.Completion);
-        double Fraction(IEnumerable<int> indices) => indices.Aggregate((Saved: 0.0, Of: 0.0), (sum, i) => (sum.Saved + tokens[i], sum.Of + baseline[i]), sum => sum.Saved / sum.Of);
+        double Fraction(int[] indices) => indices.Sum(i => tokens[i]) / indices.Sum(i => baseline[i]);
         var fraction = counted.Length == 0
             ? new MeanEstimate(null, null, null)
-            : MeanEstimate.WithInterval(Fraction(Enumerable.Range(0, counted.Length)), Bootstrap.Estimate(counted.Length, Fraction, seed));
+            : MeanEstimate.WithInterval(Fraction([.. Enumerable.Range(0, counted.Length)]), Bootstrap.Estimate(counted.Length, Fraction, seed));
         return new SavingsReport(
             Basis,
             counted.Length,

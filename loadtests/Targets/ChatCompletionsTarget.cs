@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.ServerSentEvents;
 using System.Text;
 using System.Text.Json;
 
@@ -9,11 +8,13 @@ namespace Tessera.LoadTests.Targets;
 /// <summary>Streams <c>POST /v1/chat/completions</c> of a Tessera server.</summary>
 public sealed class ChatCompletionsTarget : IGenerationTarget
 {
+    private const string EventStream = "text/event-stream";
+
     // Errors and /info are small; a stream has no limit but the request's time.
     private const int MaxBodyBytes = 1 << 20;
 
     // A server that does not say who it is within this time is not there. Generous: it may be at the top of its load.
-    private static readonly TimeSpan FactsTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan FactsTimeout = TimeSpan.FromSeconds(30);
 
     private readonly HttpClient _client;
     private readonly Uri _baseAddress;
@@ -67,7 +68,7 @@ public sealed class ChatCompletionsTarget : IGenerationTarget
     {
         var state = new ChatStreamState();
         using var message = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = ChatRequestBody.Create(request) };
-        message.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("text/event-stream"));
+        message.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(EventStream));
         using var timeout = new CancellationTokenSource(_requestTimeout, _clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         var start = _clock.GetTimestamp();
@@ -87,7 +88,8 @@ public sealed class ChatCompletionsTarget : IGenerationTarget
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            var reason = e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } ? "cannot connect" : "the connection broke before the stream ended";
+            var neverConnected = e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError };
+            var reason = neverConnected ? "cannot connect" : "the connection broke before the stream ended";
             return state.Fail(OutcomeKind.Failed, reason, _clock.GetElapsedTime(start));
         }
     }
@@ -97,9 +99,10 @@ public sealed class ChatCompletionsTarget : IGenerationTarget
 
     private async Task<RequestOutcome> ReadStreamAsync(HttpResponseMessage response, ChatStreamState state, long start, CancellationToken cancellationToken)
     {
-        if (response.Content.Headers.ContentType?.MediaType is not "text/event-stream")
+        var contentType = response.Content.Headers.ContentType?.MediaType;
+        if (contentType is not EventStream)
         {
-            return state.Fail(OutcomeKind.Failed, $"expected content type text/event-stream, found {response.Content.Headers.ContentType?.MediaType ?? "none"}", _clock.GetElapsedTime(start));
+            return state.Fail(OutcomeKind.Failed, $"expected content type {EventStream}, found {contentType ?? "none"}", _clock.GetElapsedTime(start));
         }
 
         var stream = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
@@ -153,7 +156,8 @@ public sealed class ChatCompletionsTarget : IGenerationTarget
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            using var response = await _client.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
+            var address = new Uri(path, UriKind.Relative);
+            using var response = await _client.GetAsync(address, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
             return (response.StatusCode, await ReadTextAsync(response, either.Token).ConfigureAwait(false));
         }
         catch (OperationCanceledException e) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)

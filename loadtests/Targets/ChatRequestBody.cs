@@ -6,7 +6,7 @@ namespace Tessera.LoadTests.Targets;
 /// <summary>The JSON body of a streamed chat completion.</summary>
 internal static class ChatRequestBody
 {
-    /// <summary>Greedy, so that both modes give what the model thinks most likely and a rerun gives the same; without hints, whose decoding is not what is measured.</summary>
+    /// <summary>Greedy, so that a rerun gives the same; without hints, whose decoding would run beside what is measured.</summary>
     public static ByteArrayContent Create(TargetRequest request)
     {
         var reasoning = new JsonObject { ["mode"] = request.Mode == ReasoningMode.Latent ? "latent" : "text", ["explain"] = false };

@@ -6,15 +6,11 @@ namespace Tessera.LoadTests.Targets;
 internal static class JsonReading
 {
     /// <summary>The object under a name.</summary>
-    public static bool TryGetObject(this JsonElement element, string name, out JsonElement value)
-    {
-        value = default;
-        return element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out value) && value.ValueKind == JsonValueKind.Object;
-    }
+    public static bool TryGetObject(this JsonElement element, string name, out JsonElement value) => TryGet(element, name, JsonValueKind.Object, out value);
 
     /// <summary>The text under a name; null when absent or something else.</summary>
     public static string? ReadString(this JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? TextOf(value) : null;
+        TryGet(element, name, JsonValueKind.String, out var value) ? TextOf(value) : null;
 
     /// <summary>The 32-bit whole number under a name; null when absent or something else.</summary>
     public static int? ReadInt(this JsonElement element, string name) =>
@@ -22,9 +18,13 @@ internal static class JsonReading
 
     /// <summary>The 64-bit whole number under a name; null when absent or something else.</summary>
     public static long? ReadLong(this JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number)
-            ? number
-            : null;
+        TryGet(element, name, JsonValueKind.Number, out var value) && value.TryGetInt64(out var number) ? number : null;
+
+    private static bool TryGet(JsonElement element, string name, JsonValueKind kind, out JsonElement value)
+    {
+        value = default;
+        return element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out value) && value.ValueKind == kind;
+    }
 
     private static string? TextOf(JsonElement value)
     {

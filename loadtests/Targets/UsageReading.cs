@@ -54,7 +54,8 @@ public sealed record UsageReading(int Prompt, int Completion, int Total, int Cac
 
         if ((long)Latent + Control + ReasoningText != Reasoning)
         {
-            return $"usage: latent {Latent} + control {Control} + reasoning text {ReasoningText} = {(long)Latent + Control + ReasoningText}, but reasoning_tokens is {Reasoning}";
+            var sum = (long)Latent + Control + ReasoningText;
+            return $"usage: latent {Latent} + control {Control} + reasoning text {ReasoningText} = {sum}, but reasoning_tokens is {Reasoning}";
         }
 
         if (Reasoning > Completion)
