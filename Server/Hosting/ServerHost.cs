@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Tessera.Engine;
 using Tessera.Server.Api;
+using Tessera.Server.Api.Grpc;
 using Tessera.Server.Api.Rest;
 using Tessera.Server.Telemetry;
 
@@ -41,7 +42,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
         var app = builder.Build();
         var rest = RestPipeline.Build(app.Services);
-        var grpc = GrpcPipeline(app.Services);
+        var grpc = GrpcPipeline.Build(app.Services);
         // Each port speaks one protocol version only, so the version tells which port a request came in on.
         app.Run(context => HttpProtocol.IsHttp2(context.Request.Protocol) ? grpc(context) : rest(context));
         return new ServerHost(app, engine, listeners);
@@ -126,14 +127,6 @@ internal sealed class ServerHost : IAsyncDisposable
         services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         // Draining has its own bound; what follows it is only the writing of final events.
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));
-    }
-
-    private static RequestDelegate GrpcPipeline(IServiceProvider services)
-    {
-        var branch = new ApplicationBuilder(services);
-        branch.UseRouting();
-        branch.UseEndpoints(_ => { });
-        return branch.Build();
     }
 
     /// <summary>The two listeners; their ports are known once they are bound.</summary>

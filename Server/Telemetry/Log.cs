@@ -19,6 +19,10 @@ internal static partial class Log
     [LoggerMessage(4, LogLevel.Warning, "Request {RequestId} ended with {Code}")]
     public static partial void GenerationEndedWithError(ILogger logger, string requestId, string code);
 
+    /// <summary>A gRPC call has ended, whatever way.</summary>
+    [LoggerMessage(5, LogLevel.Information, "gRPC {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}")]
+    public static partial void CallFinished(ILogger logger, string path, Tessera.Protos.Grpc.GrpcStatusCode status, double milliseconds, string requestId);
+
     /// <summary>The server listens.</summary>
     [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
     public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);

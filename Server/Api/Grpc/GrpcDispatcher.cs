@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using Tessera.Protos.Grpc;
+using Tessera.Server.Telemetry;
+
+namespace Tessera.Server.Api.Grpc;
+
+/// <summary>Finds the method of a request, runs it and turns however it ends into one gRPC status.</summary>
+internal sealed class GrpcDispatcher
+{
+    private const int MaxShownLength = 80;
+
+    private readonly Dictionary<string, GrpcMethod> _methods;
+    private readonly HashSet<string> _services;
+    private readonly int _maxMessageBytes;
+    private readonly TimeProvider _timeProvider;
+    private readonly ILogger _logger;
+
+    /// <summary>Creates the dispatcher.</summary>
+    /// <param name="methods">All methods of the server.</param>
+    /// <param name="maxMessageBytes">Largest message in either direction.</param>
+    /// <param name="timeProvider">Clock of deadlines.</param>
+    /// <param name="logger">One line per call.</param>
+    public GrpcDispatcher(IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, ILogger logger)
+    {
+        _methods = methods.ToDictionary(method => method.Path, StringComparer.Ordinal);
+        _services = methods.Select(method => method.Service).ToHashSet(StringComparer.Ordinal);
+        _maxMessageBytes = maxMessageBytes;
+        _timeProvider = timeProvider;
+        _logger = logger;
+    }
+
+    /// <summary>Answers one HTTP/2 request.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        if (RefuseHttp(context.Request) is { } refused)
+        {
+            context.Response.StatusCode = refused;
+            context.Response.Headers.Allow = HttpMethods.Post;
+            return;
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
+        context.Response.Headers["x-request-id"] = context.TraceIdentifier;
+        var status = await RunAsync(context).ConfigureAwait(false);
+        Log.CallFinished(_logger, Shorten(context.Request.Path), status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+    }
+
+    // What is no gRPC at all is answered in HTTP, as the specification says.
+    private static int? RefuseHttp(HttpRequest request) =>
+        !HttpMethods.IsPost(request.Method) ? StatusCodes.Status405MethodNotAllowed
+        : !GrpcHeaders.IsGrpcContentType(request.ContentType) ? StatusCodes.Status415UnsupportedMediaType
+        : null;
+
+    private async Task<GrpcStatus> RunAsync(HttpContext context)
+    {
+        var badTimeout = ReadTimeout(context.Request, out var timeout);
+        using var call = new GrpcServerCall(context, _maxMessageBytes, timeout, _timeProvider);
+        var status = badTimeout ?? await CallAsync(call, context.Request.Path).ConfigureAwait(false);
+        if (!call.IsClientGone)
+        {
+            call.End(status);
+        }
+
+        return status;
+    }
+
+    private async Task<GrpcStatus> CallAsync(GrpcServerCall call, PathString path)
+    {
+        try
+        {
+            await Find(path).HandleAsync(call).ConfigureAwait(false);
+            return GrpcStatus.OK;
+        }
+        catch (GrpcStatusException status)
+        {
+            return GrpcStatus.From(status);
+        }
+        catch (Exception e) when (call.IsClientGone || e is OperationCanceledException)
+        {
+            return call.IsDeadlinePassed && !call.IsClientGone ? GrpcStatus.Late : GrpcStatus.Cancelled;
+        }
+        catch (Exception exception)
+        {
+            Log.RequestFailed(_logger, call.RequestId, exception);
+            return GrpcStatus.From(GrpcFailure.ToStatus(ApiFailure.Internal));
+        }
+    }
+
+    private GrpcMethod Find(PathString path)
+    {
+        if (_methods.TryGetValue(path.Value ?? "", out var method))
+        {
+            return method;
+        }
+
+        var parts = (path.Value ?? "").Split('/');
+        var known = parts.Length == 3 && _services.Contains(parts[1]);
+        throw new GrpcStatusException(
+            GrpcStatusCode.Unimplemented,
+            known ? $"unknown method '{Shorten(parts[2])}' of service {parts[1]}" : $"unknown service in path '{Shorten(path)}'");
+    }
+
+    private static GrpcStatus? ReadTimeout(HttpRequest request, out TimeSpan? timeout)
+    {
+        timeout = null;
+        if (!request.Headers.TryGetValue(GrpcHeaders.Timeout, out var value))
+        {
+            return null;
+        }
+
+        if (!GrpcTimeout.TryParse(value.ToString(), out var parsed))
+        {
+            return new(
+                GrpcStatusCode.InvalidArgument,
+                $"{GrpcHeaders.Timeout}: expected 1 to 8 digits and one of the units H, M, S, m, u, n, found '{Shorten(value.ToString())}'", []);
+        }
+
+        timeout = parsed;
+        return null;
+    }
+
+    private static string Shorten(string? text) => text is null ? "" : text.Length <= MaxShownLength ? text : string.Concat(text.AsSpan(0, MaxShownLength), "...");
+}

@@ -1,0 +1,18 @@
+namespace Tessera.Server.Api.Grpc;
+
+/// <summary>The gRPC front: all services behind one request delegate, for whatever comes in on the HTTP/2 port.</summary>
+internal static class GrpcPipeline
+{
+    /// <summary>Builds the pipeline from the host's services.</summary>
+    public static RequestDelegate Build(IServiceProvider services)
+    {
+        var inference = ActivatorUtilities.CreateInstance<InferenceService>(services);
+        var health = ActivatorUtilities.CreateInstance<HealthService>(services);
+        var dispatcher = new GrpcDispatcher(
+            [.. inference.Methods, .. health.Methods],
+            services.GetRequiredService<ServerOptions>().MaxBodyBytes,
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Grpc"));
+        return dispatcher.HandleAsync;
+    }
+}

@@ -1,0 +1,147 @@
+using Google.Protobuf;
+using Microsoft.AspNetCore.Http.Features;
+using Tessera.Protos.Grpc;
+
+namespace Tessera.Server.Api.Grpc;
+
+/// <summary>One call on the server: its one request message, its response messages, its deadline and its end. Used by one handler at a time.</summary>
+internal sealed class GrpcServerCall : IDisposable
+{
+    private const int Http2Cancel = 0x8;
+
+    private readonly HttpContext _context;
+    private readonly int _maxMessageBytes;
+    private readonly CancellationTokenSource? _deadline;
+    private readonly CancellationTokenSource _ended;
+    private bool _hasWritten;
+    private bool _isStalled;
+
+    /// <summary>Wraps a request whose method and content type were checked.</summary>
+    /// <param name="context">The HTTP/2 stream.</param>
+    /// <param name="maxMessageBytes">Largest message in either direction.</param>
+    /// <param name="timeout">Time that the client gives; null for no deadline.</param>
+    /// <param name="timeProvider">Clock of the deadline.</param>
+    public GrpcServerCall(HttpContext context, int maxMessageBytes, TimeSpan? timeout, TimeProvider timeProvider)
+    {
+        _context = context;
+        _maxMessageBytes = maxMessageBytes;
+        _deadline = timeout is { } time ? new CancellationTokenSource(time, timeProvider) : null;
+        _ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _deadline?.Token ?? CancellationToken.None);
+        context.Response.ContentType = GrpcHeaders.ContentType;
+        context.Response.Headers[GrpcHeaders.AcceptEncoding] = GrpcHeaders.SupportedEncodings;
+        LiftBodyLimit(context);
+    }
+
+    /// <summary>Id of the call in logs and in the response's headers.</summary>
+    public string RequestId => _context.TraceIdentifier;
+
+    /// <summary>Fires when the client goes away or its deadline passes.</summary>
+    public CancellationToken Ended => _ended.Token;
+
+    /// <summary>Whether nobody reads the response any more.</summary>
+    public bool IsClientGone => _context.RequestAborted.IsCancellationRequested;
+
+    /// <summary>Whether the client's deadline has passed.</summary>
+    public bool IsDeadlinePassed => _deadline is { IsCancellationRequested: true };
+
+    /// <summary>Reads the one message of the request and the end of the body.</summary>
+    /// <exception cref="GrpcStatusException">The body is not exactly one message within the limits.</exception>
+    /// <exception cref="OperationCanceledException">The client went away or its deadline passed.</exception>
+    public async Task<T> ReadRequestAsync<T>(MessageParser<T> parser)
+        where T : class, IMessage<T>, new()
+    {
+        var frames = new GrpcFrameReader(_context.Request.BodyReader, _maxMessageBytes, _context.Request.Headers[GrpcHeaders.Encoding]);
+        try
+        {
+            var message = await frames.ReadAsync(parser, Ended).ConfigureAwait(false) ?? throw WrongCount("none");
+            return await frames.ReadAsync(parser, Ended).ConfigureAwait(false) is null ? message : throw WrongCount("more");
+        }
+        catch (BadHttpRequestException e)
+        {
+            throw new GrpcStatusException(
+                GrpcStatusCode.InvalidArgument, "body: expected one whole message, found an early end or too slow a sender", innerException: e);
+        }
+        catch (IOException e)
+        {
+            throw new OperationCanceledException("The client reset the stream.", e);
+        }
+    }
+
+    /// <summary>Adds a response message; it is sent with the next flush.</summary>
+    /// <exception cref="GrpcStatusException">RESOURCE_EXHAUSTED: the message is larger than allowed.</exception>
+    public void Write(IMessage message)
+    {
+        GrpcFrame.Write(_context.Response.BodyWriter, message, _maxMessageBytes);
+        _hasWritten = true;
+    }
+
+    /// <summary>Sends what was written; waits for a client that reads slowly, but not past its deadline.</summary>
+    /// <exception cref="OperationCanceledException">The client went away or its deadline passed.</exception>
+    public async Task FlushAsync()
+    {
+        // Not cancelled itself: Kestrel would reset the stream, where a status may still get through.
+        var flush = _context.Response.BodyWriter.FlushAsync(CancellationToken.None).AsTask();
+        try
+        {
+            await flush.WaitAsync(Ended).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _isStalled = !flush.IsCompleted;
+            throw;
+        }
+    }
+
+    /// <summary>Sends the status: in the trailers, or in the headers when there was no message.</summary>
+    public void End(GrpcStatus status)
+    {
+        if (_isStalled)
+        {
+            // Trailers would wait behind bytes that the client does not read.
+            _context.Features.Get<IHttpResetFeature>()?.Reset(Http2Cancel);
+            return;
+        }
+
+        Append(GrpcHeaders.Status, ((int)status.Code).ToString());
+        if (status.Detail.Length > 0)
+        {
+            Append(GrpcHeaders.Message, GrpcMessageEncoding.Encode(status.Detail));
+        }
+
+        foreach (var (name, value) in status.Trailers)
+        {
+            Append(name, value);
+        }
+    }
+
+    /// <summary>Releases the deadline's timer.</summary>
+    public void Dispose()
+    {
+        _ended.Dispose();
+        _deadline?.Dispose();
+    }
+
+    private void Append(string name, string value)
+    {
+        if (_hasWritten || _context.Response.HasStarted)
+        {
+            _context.Response.AppendTrailer(name, value);
+        }
+        else
+        {
+            _context.Response.Headers[name] = value;
+        }
+    }
+
+    // The frame reader bounds the message, prefix not counted; the body limit would cut a message of exactly the allowed size.
+    private static void LiftBodyLimit(HttpContext context)
+    {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = null;
+        }
+    }
+
+    private static GrpcStatusException WrongCount(string found) =>
+        new(GrpcStatusCode.Unimplemented, $"body: expected exactly one request message, found {found}");
+}

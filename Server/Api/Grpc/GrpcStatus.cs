@@ -1,0 +1,22 @@
+using Tessera.Protos.Grpc;
+
+namespace Tessera.Server.Api.Grpc;
+
+/// <summary>How a call ended.</summary>
+/// <param name="Code">The status.</param>
+/// <param name="Detail">A sentence for the client; empty for OK.</param>
+/// <param name="Trailers">Further metadata.</param>
+internal sealed record GrpcStatus(GrpcStatusCode Code, string Detail, IReadOnlyList<KeyValuePair<string, string>> Trailers)
+{
+    /// <summary>Everything was sent.</summary>
+    public static readonly GrpcStatus OK = new(GrpcStatusCode.OK, "", []);
+
+    /// <summary>The client went away or cancelled; it rarely sees this.</summary>
+    public static readonly GrpcStatus Cancelled = new(GrpcStatusCode.Cancelled, "the client cancelled", []);
+
+    /// <summary>The client's deadline passed.</summary>
+    public static readonly GrpcStatus Late = new(GrpcStatusCode.DeadlineExceeded, "the deadline passed before the response was complete", []);
+
+    /// <summary>The status that a handler ended its call with.</summary>
+    public static GrpcStatus From(GrpcStatusException exception) => new(exception.Code, exception.Detail, exception.Trailers);
+}
