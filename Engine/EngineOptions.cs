@@ -30,6 +30,11 @@ public sealed record EngineOptions
     /// <summary>Checks the engine's bookkeeping after every step, not only when idle; for tests.</summary>
     internal bool ChecksEveryStep { get; init; }
 
+    /// <summary>
+    /// How long a stopping engine waits for the step in progress before it ends the requests without it. 10 s: a step of a healthy runtime ends long before.
+    /// </summary>
+    internal TimeSpan StopPatience { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Everything wrong with the options: each entry names the option, what is allowed and what was given.</summary>
     public IReadOnlyList<string> FindProblems()
     {

@@ -10,9 +10,6 @@ namespace Tessera.Engine;
 /// <summary>Serves one model: one dedicated thread owns slots, KV cache and the step loop; requests come in and events go out through bounded channels.</summary>
 public sealed class InferenceEngine : IAsyncDisposable
 {
-    // A step of a healthy runtime ends long before; after it the requests are ended without waiting for the step.
-    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
-
     private readonly IModelRunner _runner;
     private readonly TimeProvider _timeProvider;
     private readonly long _positionCapacity;
@@ -256,7 +253,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         _commands.Writer.TryComplete();
         try
         {
-            await _threadEnded.Task.WaitAsync(StopPatience, _timeProvider).ConfigureAwait(false);
+            await _threadEnded.Task.WaitAsync(Options.StopPatience).ConfigureAwait(false);
             return true;
         }
         catch (TimeoutException)

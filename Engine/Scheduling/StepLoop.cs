@@ -149,6 +149,7 @@ internal sealed class StepLoop(
     {
         if (scheduler.TryAdmit() is { } admitted)
         {
+            Publish(isIdle: false);
             admitted.Response.Publish(new AcceptedEvent(admitted.Request.PromptPositions));
         }
 

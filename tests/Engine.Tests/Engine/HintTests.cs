@@ -1,0 +1,125 @@
+using Tessera.Engine.Requests;
+using Tessera.Testing;
+
+namespace Tessera.Engine.Tests.Engine;
+
+public sealed class HintTests
+{
+    [Fact]
+    public async Task Hints_OfFinishedSpan_ComeBeforeTheEndAndCountInSavings()
+    {
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { TokensPerHint = 5 });
+
+        var response = await harness.RunAsync("latent");
+
+        Assert.Equal([new LatentHintEvent(0, 0, 3, "hint 3", 0.5f), new LatentHintEvent(0, 1, 1, "hint 1", 0.5f)], response.Hints);
+        Assert.Equal(10, response.Finished.Savings.TextEquivalentTokens);
+        Assert.Equal(6, response.Finished.Savings.TokensSaved);
+        Assert.Equal(6.0 / 13, response.Finished.Savings.FractionSaved);
+    }
+
+    [Fact]
+    public async Task Hints_WhileTheCodebookIsBusy_HoldUpOnlyTheLastEvent()
+    {
+        using var gate = new StepGate();
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { BeforeDecode = _ => gate.Pass() });
+
+        var waiting = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+        var other = await harness.RunAsync("text");
+        var early = new List<GenerationEvent>();
+        while (waiting.Events.TryRead(out var item))
+        {
+            early.Add(item);
+        }
+
+        gate.Open();
+        var late = await Response.NextAsync(waiting.Events);
+
+        Assert.Equal(FinishReason.Stop, other.Finished.Reason);
+        Assert.Equal(2, early.OfType<LatentEvent>().Count());
+        Assert.Empty(early.OfType<FinishedEvent>());
+        Assert.IsType<LatentHintEvent>(late);
+    }
+
+    [Fact]
+    public async Task Cancel_WhileHintsAreAwaited_EndsAtOnceWithTheReason()
+    {
+        using var gate = new StepGate();
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { BeforeDecode = _ => gate.Pass() });
+        var generation = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+
+        // Another request's end shows that the first one's tokens are all there.
+        await harness.RunAsync("text");
+        generation.Cancel();
+        var response = await Response.ReadAsync(generation);
+        gate.Open();
+
+        Assert.Equal(FinishReason.Stop, response.Finished.Reason);
+        Assert.Equal("True", response.Answer);
+        Assert.Empty(response.Hints);
+    }
+
+    [Fact]
+    public async Task Codebook_WhenItFails_GivesNoHintsButAResponse()
+    {
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { BeforeDecode = _ => throw new InvalidOperationException("bad codes") });
+
+        var response = await harness.RunAsync("latent");
+
+        Assert.Equal(FinishReason.Stop, response.Finished.Reason);
+        Assert.Empty(response.Hints);
+        Assert.Equal(9, response.Finished.Savings.TextEquivalentTokens);
+        Assert.Equal("bad codes", Assert.Single(harness.Faults).Message);
+    }
+
+    [Fact]
+    public async Task Hints_ForSomeCodesOnly_LeaveSavingsToTheManifest()
+    {
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { MaxCodes = 1 });
+
+        var response = await harness.RunAsync("latent");
+
+        Assert.Equal(3, Assert.Single(response.Hints).Code);
+        Assert.Equal(9, response.Finished.Savings.TextEquivalentTokens);
+    }
+
+    [Fact]
+    public async Task Hints_WhenNotWanted_AreNotMade()
+    {
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook());
+
+        var response = await harness.RunAsync(new GenerationInput { Prompt = " Tom", Mode = "latent", Explain = false });
+
+        Assert.Empty(response.Hints);
+    }
+
+    [Fact]
+    public async Task Hints_OfSpanThatMaxTokensCutShort_Come()
+    {
+        await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook());
+
+        var response = await harness.RunAsync("latent", maxTokens: 3);
+
+        Assert.Equal(FinishReason.Length, response.Finished.Reason);
+        Assert.Equal([3, 1], response.Hints.Select(hint => hint.Code));
+    }
+
+    [Fact]
+    public async Task Dispose_WhileHintsAreAwaited_EndsTheRequest()
+    {
+        using var gate = new StepGate();
+        var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { BeforeDecode = _ => gate.Pass() });
+        var generation = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+        await harness.RunAsync("text");
+
+        var disposal = harness.DisposeAsync();
+        var response = await Response.ReadAsync(generation);
+        gate.Open();
+        await disposal;
+
+        Assert.Equal(FinishReason.Stop, response.Finished.Reason);
+    }
+}
