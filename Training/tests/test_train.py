@@ -8,10 +8,12 @@ import unittest
 import torch
 
 from tessera_training import checkpoint, fixture, safetensors_file
+from tessera_training.curves import svg
 from tessera_training.evaluate import Case, Evaluator, evaluate, pronto_cases, wilson
 from tessera_training.generate import Grammar, Mode, Phase, generate
 from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, row
 from tessera_training.reference import record
+from tessera_training.refine_vqvae import refine
 from tessera_training.tasks import load_sources
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run, train
@@ -131,14 +133,30 @@ class RunTests(unittest.TestCase):
             for one, other in zip(whole.model.parameters(), resumed.model.parameters()):
                 self.assertTrue(torch.equal(one, other))
 
+    def test_warm_start_takes_weights_and_renews_latents(self):
+        with tempfile.TemporaryDirectory() as folder:
+            first = Run(tiny.recipe(), codebook(), os.path.join(folder, "a"))
+            first.train_step()
+            first.save()
+            second = Run(tiny.recipe(), codebook(), os.path.join(folder, "b"))
+            second.warm_start(os.path.join(folder, "a"))
+            text = first.tokenizer.text_size
+            self.assertTrue(torch.equal(first.model.embed.weight[:text], second.model.embed.weight[:text]))
+            self.assertTrue(torch.equal(first.model.blocks[0].qkv.weight, second.model.blocks[0].qkv.weight))
+            self.assertFalse(torch.equal(first.model.embed.weight[text:], second.model.embed.weight[text:]))
+
     def test_all_stages_work_together(self):
         recipe = tiny.recipe()
         with tempfile.TemporaryDirectory() as folder:
-            trained = train_codebook(recipe, os.path.join(folder, "codebook"))
+            before = train_codebook(recipe, os.path.join(folder, "first"))
+            trained = refine(recipe, os.path.join(folder, "first"), os.path.join(folder, "codebook"), steps=2, lr=1e-3)
+            self.assertTrue(torch.equal(before.codes, trained.codes))
             run = Run(recipe, trained, folder)
             train(run)
             with open(os.path.join(folder, "log.jsonl"), encoding="utf-8") as file:
-                self.assertEqual(len(file.readlines()), 6)
+                records = [json.loads(line) for line in file]
+            self.assertEqual([record["step"] for record in records], [1, 2, 3, 4, 5, 6])
+            self.assertIn("prontoqa: latent", svg(records))
             place = os.path.join(folder, "checkpoint")
             rows = evaluate(place, {"prontoqa": (pronto_cases(2), "test")}, [Mode.LATENT, Mode.NONE], True, 1, 2)
             self.assertEqual([row["mode"] for row in rows], ["latent", "latent, own latents replayed", "latent, random latents", "none"])
