@@ -35,7 +35,7 @@ def pair_index(batch: TraceBatch, codes: torch.Tensor, code_count: int) -> torch
 
 
 @torch.no_grad()
-def held_pairs(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], recipe: Recipe, count: int = 600) -> torch.Tensor:
+def held_pairs(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], recipe: Recipe, count: int = 1200) -> torch.Tensor:
     """bool [text_size * codes]: pairs whose new words decode; pairs without new words, or not met, are held too."""
     batch = TraceBatch(draw_traces(random.Random(recipe.seed + 31), sources, count), tokenizer, recipe)
     codes = codebook.encode(batch.text.flatten(1), batch.prompt)

@@ -60,7 +60,7 @@ def draw_traces(rng: random.Random, sources: list[TaskSource], count: int) -> li
     """(task, end of the prompt, steps); a few questions per problem, because a trace does not depend on the others."""
     traces = []
     while len(traces) < count:
-        source = sources[len(traces) % len(sources)] if len(sources) > 1 and rng.random() < 0.5 else rng.choice(sources)
+        source = rng.choice(sources)
         problem = source.make(rng, 4, rng.random() < 0.3)
         tail = problem.facts[-120:]
         traces += [(problem.task, tail + question.text, question.steps) for question in problem.questions]

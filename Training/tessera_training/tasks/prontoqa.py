@@ -21,6 +21,7 @@ FAMILIES = [family.split() for family in (
 ).split("|")]
 PROPERTIES = [word for family in FAMILIES for word in family]
 HOP_COUNT = 5
+FULL_RATE = 0.75  # of training questions; only the five-hop property has a contrary sentence about another concept
 NEGATION_RATE = 1 / 3
 FALSE_WHEN_ASKED_RATE = 0.44  # negation rate of the asked property, as measured on the released problems
 
@@ -65,7 +66,7 @@ def _question(rng: random.Random, entity: str, chain: list[str], properties: dic
 
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, only_full: bool = False) -> Problem:
-    """25 sentences; half of the questions (all with `only_full`) ask the five-hop property, the others a nearer one."""
+    """25 sentences; most questions (all with `only_full`) ask the five-hop property, the others a nearer one."""
     entity = rng.choice(ENTITIES)
     names = rng.sample(CONCEPTS, 14)
     top, chain, distractors = names[0], names[1:6], names[6:11]  # top <- chain[0] <- ... <- chain[4] <- entity
@@ -87,6 +88,6 @@ def make_problem(rng: random.Random, question_count: int, easy: bool, only_full:
     rng.shuffle(facts)
     questions = []
     for _ in range(question_count):
-        full = only_full or (rng.random() < (0.2 if easy else 0.5))
+        full = only_full or (rng.random() < (0.2 if easy else FULL_RATE))
         questions.append(_question(rng, entity, chain, properties, 0 if full else rng.randint(0, HOP_COUNT - 1)))
     return Problem("prontoqa", " ".join(sentences + facts), tuple(questions))
