@@ -38,21 +38,29 @@ public static class LoadCommandLine
     {
         var dataset = new Option<string>("--dataset")
         {
-            Description = "JSONL with \"prompt\" and \"answer\", or the ProsQA JSON array.", Required = true, HelpName = "file",
+            Description = "JSONL with \"prompt\" and \"answer\", or the ProsQA JSON array.",
+            Required = true,
+            HelpName = "file",
         };
         var requests = Count("--requests", "Prompts to run, each in both modes; all when not given.", 1, int.MaxValue);
         var concurrency = Count("--concurrency", "Requests at once (closed loop); 1 when not given.", 1, 1024);
         var folder = new Option<string>("--out") { Description = "Folder for report.json.", Required = true, HelpName = "folder" };
         var url = new Option<Uri>("--url")
         {
-            Description = "REST address of the server.", DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080"), CustomParser = ParseUrl, HelpName = "url",
+            Description = "REST address of the server.",
+            DefaultValueFactory = _ => new Uri("http://127.0.0.1:8080"),
+            CustomParser = ParseUrl,
+            HelpName = "url",
         };
         var latentBudget = Count("--latent-budget", "Most latents per response in latent mode; no limit when not given.", 0, int.MaxValue);
         var maxTokens = Count("--max-tokens", "Most tokens per response; the server's default when not given.", 1, int.MaxValue);
         var warmup = Count("--warmup", "Prompts run first in each mode and not counted; as many as the concurrency when not given.", 0, int.MaxValue);
         var timeout = new Option<double>("--timeout")
         {
-            Description = "Seconds after which a request counts as timed out.", DefaultValueFactory = _ => 120, CustomParser = ParseSeconds, HelpName = "seconds",
+            Description = "Seconds after which a request counts as timed out.",
+            DefaultValueFactory = _ => 120,
+            CustomParser = ParseSeconds,
+            HelpName = "seconds",
         };
         var seed = Count("--seed", "Seed of the choice and order of prompts and of the intervals; 1 when not given.", 0, int.MaxValue);
         var model = new Option<string>("--model") { Description = "Model id; the server's only model when not given.", HelpName = "id" };
