@@ -151,6 +151,9 @@ public sealed class OnnxCodebook : ICodebook
         {
             var row = logits.Slice(position * _shape.TextVocabularySize, _shape.TextVocabularySize);
             var best = TensorPrimitives.IndexOfMax<float>(row);
+
+            // Less the largest, so that no exponential overflows.
+            TensorPrimitives.Subtract(row, row[best], row);
             TensorPrimitives.SoftMax(row, row);
             if (best == _padId)
             {

@@ -64,6 +64,16 @@ public sealed class OnnxCodebookTests : IDisposable
     }
 
     [Fact]
+    public void Decode_HugeLogits_StillGiveAProbability()
+    {
+        Say(code: 0, 1, PadId, PadId, PadId);
+        _table[1] = 500f;
+        _table[2] = 500f;
+
+        Assert.Equal(0.5f, Assert.Single(Load().Decode([0], [1, 1, 1])).Confidence);
+    }
+
+    [Fact]
     public void Decode_MoreCodesThanTheGraphTakes_HintsTheFirst()
     {
         for (var code = 0; code < CodeCount; code++)
