@@ -44,10 +44,6 @@ internal static class OptionsReader
     /// <summary>Rules about more than one option.</summary>
     private static void CheckTogether(TesseraOptions options, List<string> problems)
     {
-        if (options.Engine.DefaultMaxTokens > options.Engine.MaxTokensLimit)
-        {
-            problems.Add($"Engine:DefaultMaxTokens: expected at most Engine:MaxTokensLimit ({options.Engine.MaxTokensLimit}), found {options.Engine.DefaultMaxTokens}");
-        }
         if (options.Server.RestPort == options.Server.GrpcPort && options.Server.RestPort != 0)
         {
             problems.Add($"Server:GrpcPort: expected a port other than Server:RestPort, found {options.Server.GrpcPort} for both");

@@ -40,7 +40,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
         try
         {
             var package = ModelPackage.Load(PackageLocator.Find(options.Model.Package, BaseDirectory));
-            var engine = StartEngine(package, options);
+            var engine = await StartEngineAsync(package, options).ConfigureAwait(false);
             var host = ServerHost.Build(options, engine);
             await using (host.ConfigureAwait(false))
             {
@@ -60,8 +60,20 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
         }
     }
 
+    /// <summary>Starts the engine and waits until it has answered its warm-up request: who reads the ready line can send the first request.</summary>
+    private static async Task<InferenceEngine> StartEngineAsync(ModelPackage package, TesseraOptions options)
+    {
+        var engine = CreateEngine(package, options);
+        if (await engine.WaitUntilStartedAsync().ConfigureAwait(false) == EngineState.Ready)
+        {
+            return engine;
+        }
+        await engine.DisposeAsync().ConfigureAwait(false);
+        throw new StartException($"the model of '{package.Directory}' failed its warm-up request");
+    }
+
     // Whatever the native runtime says about a graph is for the person who starts the server: one line of it.
-    private static InferenceEngine StartEngine(ModelPackage package, TesseraOptions options)
+    private static InferenceEngine CreateEngine(ModelPackage package, TesseraOptions options)
     {
         try
         {

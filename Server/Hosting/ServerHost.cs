@@ -41,6 +41,7 @@ internal sealed class ServerHost : IAsyncDisposable
         ConfigureServices(builder.Services, options, engine);
 
         var app = builder.Build();
+        engine.Faulted += (_, fault) => Log.EngineFault(app.Logger, fault.Exception);
         var rest = RestPipeline.Build(app.Services);
         var grpc = GrpcPipeline.Build(app.Services);
         // Each port speaks one protocol version only, so the version tells which port a request came in on.

@@ -23,6 +23,10 @@ internal static partial class Log
     [LoggerMessage(5, LogLevel.Information, "gRPC {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}")]
     public static partial void CallFinished(ILogger logger, string path, Tessera.Protos.Grpc.GrpcStatusCode status, double milliseconds, string requestId);
 
+    /// <summary>The engine lived through a failure, or ended with it.</summary>
+    [LoggerMessage(7, LogLevel.Error, "The engine reports a failure")]
+    public static partial void EngineFault(ILogger logger, Exception exception);
+
     /// <summary>The server listens.</summary>
     [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
     public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);

@@ -24,16 +24,8 @@ internal sealed class StatusEndpoints(InferenceEngine engine, Readiness readines
     public Task InfoAsync(HttpContext context)
     {
         var manifest = engine.Package.Manifest;
-        var info = new ServerInfo(ServerCommand.Version, Describe(manifest), Describe(engine.GetStatus(), manifest), Limits(manifest), DescribeProcess());
+        var info = new ServerInfo(ServerCommand.Version, Describe(manifest), Describe(engine.GetStatus()), Limits(manifest), DescribeProcess());
         return RestResponse.WriteAsync(context, info, RestJson.Wire.ServerInfo);
-    }
-
-    /// <summary>Bytes of keys and values of one position over all layers.</summary>
-    internal static long KvBytesPerPosition(Manifest manifest)
-    {
-        var architecture = manifest.Architecture;
-        var elementBytes = manifest.Precision.Kv is "f16" or "bf16" ? 2 : 4;
-        return 2L * architecture.LayerCount * architecture.KvHeadCount * architecture.HeadDim * elementBytes;
     }
 
     private HealthBody Reason(ApiFailure refusal) =>
@@ -45,9 +37,9 @@ internal sealed class StatusEndpoints(InferenceEngine engine, Readiness readines
         manifest.Latents.Count, manifest.Latents.TextTokensPerLatent, manifest.Codebook is not null,
         [.. manifest.Evaluation.Select(row => new EvaluationInfo(row.Task, row.Mode, row.N, row.Accuracy, row.Low, row.High, row.MeanTokens, row.Note))]);
 
-    private static EngineInfo Describe(EngineStatus status, Manifest manifest) => new(
+    private EngineInfo Describe(EngineStatus status) => new(
         StateName(status.State), status.RunningCount, status.WaitingCount, status.KvPositionsInUse, status.KvPositionsCapacity, status.KvBytesInUse, status.KvBytesPeak,
-        KvBytesPerPosition(manifest), status.StepCount, status.SinceLastProgress.TotalMilliseconds);
+        engine.KvBytesPerPosition, status.StepCount, status.SinceLastProgress.TotalMilliseconds);
 
     private static string StateName(EngineState state) => state switch
     {
@@ -60,7 +52,7 @@ internal sealed class StatusEndpoints(InferenceEngine engine, Readiness readines
     };
 
     private LimitInfo Limits(Manifest manifest) => new(
-        manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, options.Engine.DefaultMaxTokens, options.Engine.MaxSlots, options.Engine.MaxQueuedRequests,
+        manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, Math.Min(options.Engine.DefaultMaxTokens, options.Engine.MaxTokensLimit), options.Engine.MaxSlots, options.Engine.MaxQueuedRequests,
         options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk, options.Server.MaxBodyBytes, JsonBody.MaxDepth, MaxN: 1);
 
     private ProcessInfo DescribeProcess()
