@@ -13,8 +13,10 @@ namespace Tessera.Server.Hosting;
 internal sealed record ServerCommand(string BaseDirectory, IDictionary Environment, TextWriter Output, TextWriter Error)
 {
     /// <summary>Runs the server.</summary>
+    /// <param name="args">Command line.</param>
+    /// <param name="stop">Stops the server as SIGTERM does.</param>
     /// <returns>0 after an orderly stop, 1 when it could not start.</returns>
-    public async Task<int> RunAsync(IReadOnlyList<string> args)
+    public async Task<int> RunAsync(IReadOnlyList<string> args, CancellationToken stop = default)
     {
         if (args.Any(a => a is "--help" or "-h" or "-?"))
         {
@@ -28,14 +30,14 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
         }
 
         var options = OptionsReader.Read(Path.Combine(BaseDirectory, "appsettings.json"), Environment, args, out var problems);
-        return problems.Count > 0 ? Refuse(problems) : await ServeAsync(options).ConfigureAwait(false);
+        return problems.Count > 0 ? Refuse(problems) : await ServeAsync(options, stop).ConfigureAwait(false);
     }
 
     /// <summary>Version of this build.</summary>
     public static string Version { get; } =
         typeof(ServerCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    private async Task<int> ServeAsync(TesseraOptions options)
+    private async Task<int> ServeAsync(TesseraOptions options, CancellationToken stop)
     {
         try
         {
@@ -46,7 +48,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
             {
                 await host.StartAsync().ConfigureAwait(false);
                 await GreetAsync(host, package.Manifest.Name).ConfigureAwait(false);
-                await host.WaitForShutdownAsync().ConfigureAwait(false);
+                await host.WaitForShutdownAsync(stop).ConfigureAwait(false);
             }
             return 0;
         }

@@ -69,8 +69,8 @@ internal sealed class ServerHost : IAsyncDisposable
         Log.Serving(_app.Logger, manifest.Name, manifest.Version, RestAddress.Authority, GrpcAddress.Authority);
     }
 
-    /// <summary>Completes when the process was asked to stop and every request has ended.</summary>
-    public Task WaitForShutdownAsync() => _app.WaitForShutdownAsync();
+    /// <summary>Completes when the process was asked to stop, or <paramref name="stop"/> was, and every request has ended.</summary>
+    public Task WaitForShutdownAsync(CancellationToken stop) => _app.WaitForShutdownAsync(stop);
 
     /// <summary>Begins to stop, as SIGTERM does.</summary>
     public Task StopAsync() => _app.StopAsync();
@@ -103,6 +103,8 @@ internal sealed class ServerHost : IAsyncDisposable
         logging.SetMinimumLevel(level);
         // The frameworks' own request logs would repeat ours.
         logging.AddFilter("Microsoft", level > LogLevel.Warning ? level : LogLevel.Warning);
+        // Why the host does not start is said in one line, not with a stack trace as well.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         if (configure is not null)
         {
             configure(logging);

@@ -47,7 +47,7 @@ internal sealed class ChatStream
             }
             await stream.EndAsync(response, finished, includeUsage).ConfigureAwait(false);
         }
-        catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
+        catch (Exception e) when (e is not OperationCanceledException && !context.RequestAborted.IsCancellationRequested)
         {
             Log.RequestFailed(logger, context.TraceIdentifier, e);
             await stream.FailAsync(ApiFailure.Internal).ConfigureAwait(false);

@@ -77,7 +77,8 @@ internal static class RestPipeline
 
     private static async Task FailAsync(HttpContext context, Exception exception, ILogger logger)
     {
-        if (context.RequestAborted.IsCancellationRequested)
+        // Nothing but a client that went away cancels anything here.
+        if (exception is OperationCanceledException || context.RequestAborted.IsCancellationRequested)
         {
             Log.ClientGone(logger, context.TraceIdentifier);
             context.Response.StatusCode = context.Response.HasStarted ? context.Response.StatusCode : ErrorCatalog.Get(ErrorKind.Cancelled).HttpStatus;
