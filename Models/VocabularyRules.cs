@@ -16,7 +16,8 @@ internal static class VocabularyRules
                 ManifestFile, "$.architecture.vocabulary_size", $"at least the {tokenizer.VocabularySize} ids of the tokenizer", $"{size}");
         }
 
-        var ids = manifest.SpecialTokens.Named().ToDictionary(token => token.Name, token => SpecialId(tokenizer, $"$.special_tokens.{token.Name}", token.Content));
+        var ids = manifest.SpecialTokens.Named()
+            .ToDictionary(token => token.Name, token => SpecialId(tokenizer, $"$.special_tokens.{token.Name}", token.Content));
         var first = manifest.Latents.FirstId;
         // <think> </think> <boLatent> <eoLatent> stand right before the latents, in this order.
         string[] ordered = ["think", "end_think", "bo_latent", "eo_latent"];
@@ -26,14 +27,20 @@ internal static class VocabularyRules
             if (ids[ordered[i]] != expected)
             {
                 throw new ModelPackageException(
-                    ManifestFile, $"$.special_tokens.{ordered[i]}", $"id {expected} (the four delimiters stand before latents.first_id {first})", $"id {ids[ordered[i]]}");
+                    ManifestFile,
+                    $"$.special_tokens.{ordered[i]}",
+                    $"id {expected} (the four delimiters stand before latents.first_id {first})",
+                    $"id {ids[ordered[i]]}");
             }
         }
 
         foreach (var name in (string[])["pad", "eos"])
         {
             if (ids[name] >= ids["think"])
-                throw new ModelPackageException(ManifestFile, $"$.special_tokens.{name}", $"an id of the text vocabulary, below {ids["think"]}", $"id {ids[name]}");
+            {
+                throw new ModelPackageException(
+                    ManifestFile, $"$.special_tokens.{name}", $"an id of the text vocabulary, below {ids["think"]}", $"id {ids[name]}");
+            }
         }
 
         CheckLatents(manifest.Latents, tokenizer);

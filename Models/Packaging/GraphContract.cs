@@ -63,7 +63,10 @@ internal static class GraphContract
             if (!byName.TryAdd(value.Name, value))
                 throw new ModelPackageException(file, $"{direction} {value.Name}", "each name once", "it again");
             if (expected.All(port => port.Name != value.Name))
-                throw new ModelPackageException(file, $"{direction} {value.Name}", $"only {string.Join(", ", expected.Select(port => port.Name))}", "another name");
+            {
+                throw new ModelPackageException(
+                    file, $"{direction} {value.Name}", $"only {string.Join(", ", expected.Select(port => port.Name))}", "another name");
+            }
         }
 
         foreach (var port in expected)

@@ -101,7 +101,8 @@ internal sealed class GraphFile
                 CheckExternal(tensor);
                 break;
             default:
-                throw Fail(tensor.Name, "data_location DEFAULT, or EXTERNAL with external_data", $"{tensor.DataLocation} with {tensor.ExternalData.Count} entries");
+                throw Fail(
+                    tensor.Name, "data_location DEFAULT, or EXTERNAL with external_data", $"{tensor.DataLocation} with {tensor.ExternalData.Count} entries");
         }
     }
 
