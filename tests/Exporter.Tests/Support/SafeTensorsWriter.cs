@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -8,7 +9,7 @@ namespace Tessera.Exporter.Tests.Support;
 /// <summary>Writes safetensors files, valid ones and others.</summary>
 internal sealed class SafeTensorsWriter
 {
-    private readonly MemoryStream _data = new();
+    private readonly ArrayBufferWriter<byte> _data = new();
 
     /// <summary>The header that will be written; tests may break it.</summary>
     public JsonObject Header { get; } = [];
@@ -26,7 +27,7 @@ internal sealed class SafeTensorsWriter
         {
             ["dtype"] = dtype,
             ["shape"] = Array(shape),
-            ["data_offsets"] = Array(_data.Length, _data.Length + bytes.Length),
+            ["data_offsets"] = Array(_data.WrittenCount, _data.WrittenCount + bytes.Length),
         };
         _data.Write(bytes);
         return this;
@@ -40,7 +41,7 @@ internal sealed class SafeTensorsWriter
     }
 
     /// <summary>The file.</summary>
-    public byte[] ToBytes() => ToBytes(Header.ToJsonString(), _data.ToArray());
+    public byte[] ToBytes() => ToBytes(Header.ToJsonString(), _data.WrittenSpan.ToArray());
 
     /// <summary>A file of any header and data.</summary>
     public static byte[] ToBytes(string header, byte[] data)
