@@ -37,6 +37,7 @@ class CodebookConfig:
     new_word_weight: float = 4.0  # in the reconstruction loss, against 1 for words the decoder can know already
     commitment: float = 0.25
     ema_decay: float = 0.98
+    measured_traces: int = 500  # fresh traces for what codebook.json says
     restart_after: int = 20  # batches without use until a code is drawn again
 
 
@@ -74,6 +75,7 @@ class TrainConfig:
     prompts: int = 4  # shared prompts per batch
     long_questions: int = 8  # questions per prompt in a batch of text and mixed rows
     short_questions: int = 16
+    last_step_weight: float = 4.0  # of the step that decides the answer, in the loss
     easy_until: float = 0.05  # share of the run with easy problems alone
     easy_rate: float = 0.1  # share of easy batches afterwards
     checkpoint_minutes: float = 5.0

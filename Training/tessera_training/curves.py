@@ -40,7 +40,8 @@ def svg(records: list[dict]) -> str:
             parts.append(f'<polyline points="{line}" stroke="{colour}" stroke-dasharray="{DASHES[name]}" fill="none" stroke-width="1.5"/>')
             parts.append(f'<text x="{WIDTH - 150}" y="{HEIGHT - MARGIN - 90 + 14 * row}" fill="{colour}">{task}: {name} {points[-1][1]:.2f}</text>')
             row += 1
-    parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 12}">accuracy with given prefixes on fresh batches; {most / 1e6:.1f} M tokens at the right edge</text></svg>')
+    title = f"accuracy with given prefixes on fresh batches; {most / 1e6:.1f} M tokens at the right edge"
+    parts.append(f'<text x="{MARGIN}" y="{HEIGHT - 12}">{title}</text></svg>')
     return "\n".join(parts)
 
 

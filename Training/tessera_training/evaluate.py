@@ -147,7 +147,8 @@ def main() -> None:
     if args.dry:
         return
     checkpoint.write_json(os.path.join(args.checkpoint, "evaluation.json"),
-                          {"prosqa_shortcut": shortcut, "seed": args.seed, "rows": rows, "precision": "bf16" if args.bf16 else "fp32", "decoding": "greedy"})
+                          {"prosqa_shortcut": shortcut, "seed": args.seed, "decoding": "greedy",
+                           "precision": "bf16" if args.bf16 else "fp32", "rows": rows})
     path = os.path.join(args.checkpoint, "tessera.json")
     with open(path, encoding="utf-8") as file:
         description = json.load(file)

@@ -50,12 +50,13 @@ class StepCoder:
 
 @dataclass(frozen=True)
 class MixedBatch:
-    """Prompts [B, P] with lengths [B]; branches and labels [B, n, T] (IGNORED where there is no loss)."""
+    """Prompts [B, P] with lengths [B]; branches, labels (IGNORED where there is no loss) and their weights, each [B, n, T]."""
 
     prompts: torch.Tensor
     lengths: torch.Tensor
     branches: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor
 
     @property
     def token_count(self) -> int:
@@ -73,6 +74,16 @@ def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: 
     return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos]
 
 
+def last_step_span(tokenizer: Tokenizer, ids: list[int], question: Question, replaced: int | None) -> tuple[int, int]:
+    """Where the last reasoning step is in a row, as text or as its latent: (first, end), empty for answer-only rows."""
+    end = ids.index(tokenizer.end_think)
+    if replaced is None:
+        return end, end
+    if replaced == len(question.steps):
+        return end - 2, end - 1  # before <eoLatent>
+    return end - len(tokenizer.encode(question.steps[-1])), end
+
+
 def draw_replaced(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool) -> int | None:
     """How many leading steps of one row become latents (None: answer-only)."""
     if mix.answer_only:
@@ -84,15 +95,18 @@ def draw_replaced(rng: random.Random, mix: MixConfig, step_count: int, long_batc
     return step_count if rng.random() < mix.full_rate else None
 
 
-def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenizer, coder: StepCoder, mix: MixConfig, long_batch: bool) -> MixedBatch:
+def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenizer, coder: StepCoder, mix: MixConfig,
+                long_batch: bool, last_step_weight: float = 1.0) -> MixedBatch:
     """One branch per question; rows of a batch are alike in length, so that padding stays small."""
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
-    rows, starts = [], []
+    rows, starts, spans = [], [], []
     for problem in problems:
         for question in problem.questions:
             latents = coder.latents(question)
-            rows.append(row(tokenizer, question, latents, draw_replaced(rng, mix, len(latents), long_batch)))
+            replaced = draw_replaced(rng, mix, len(latents), long_batch)
+            rows.append(row(tokenizer, question, latents, replaced))
+            spans.append(last_step_span(tokenizer, rows[-1], question, replaced))
             starts.append(len(tokenizer.encode(question.text)) + 1)
     width = -(-max(map(len, prompts)) // 16) * 16
     length = -(-max(map(len, rows)) // 8) * 8
@@ -101,12 +115,15 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
         prompt_tensor[index, :len(ids)] = torch.tensor(ids)
     branches = torch.zeros(len(rows), length, dtype=torch.long)
     labels = torch.full((len(rows), length), IGNORED)
-    for index, (ids, start) in enumerate(zip(rows, starts)):
+    weights = torch.ones(len(rows), length)
+    for index, (ids, start, (first, end)) in enumerate(zip(rows, starts, spans)):
         tensor = torch.tensor(ids)
         branches[index, :len(ids)] = tensor
         labels[index, start - 1:len(ids) - 1] = tensor[start:]
+        weights[index, first - 1:end - 1] = last_step_weight
     shape = (len(problems), -1, length)
-    return MixedBatch(prompt_tensor, torch.tensor([len(ids) for ids in prompts]), branches.view(shape), labels.view(shape))
+    return MixedBatch(prompt_tensor, torch.tensor([len(ids) for ids in prompts]), branches.view(shape), labels.view(shape),
+                      weights.view(shape))
 
 
 def main() -> None:

@@ -13,9 +13,11 @@ from .tasks import load_sources
 from .tokenizer import Tokenizer
 
 _FRAGMENTS = (
-    " lempus", "us is a", "uses are not", "us.", " Every", "Wumpuses", " True or false:", "True or false: ", " us", "pus", "puses are", " is an", " is amenable",
-    " are an", "us or", " or", " Tom", "Tomas", "99", " 100", "007", "<eos>", "<think>", "</think>", "<boLatent>", "<latent_3>", "<latent_", "<pad>",
-    "\r\n", "\n\n", "\t", "  ", "\u00a0", "\u2003", "\u200b", "e\u0301", "\u0301", "\ufeff", "\u0000", "\u001f", "\u007f", "\u0085", "ß", "İ", "漢字", "🙂", "👩‍👩‍👧", "🇩🇪", "\U0001f600lempus",
+    " lempus", "us is a", "uses are not", "us.", " Every",
+    "Wumpuses", " True or false:", "True or false: ", " us", "pus", "puses are", " is an",
+    " is amenable", " are an", "us or", " or", " Tom", "Tomas", "99", " 100", "007", "<eos>", "<think>", "</think>", "<boLatent>", "<latent_3>", "<latent_", "<pad>",
+    "\r\n", "\n\n", "\t", "  ", "\u00a0", "\u2003", "\u200b", "e\u0301", "\u0301", "\ufeff",
+    "\u0000", "\u001f", "\u007f", "\u0085", "ß", "İ", "漢字", "🙂", "👩‍👩‍👧", "🇩🇪", "\U0001f600lempus",
 )
 _RANGES = ((0x20, 0x7E), (0x00, 0x1F), (0x7F, 0xFF), (0x300, 0x36F), (0x370, 0x5FF), (0x4E00, 0x4F00), (0xAC00, 0xAD00), (0xE000, 0xE0FF),
            (0xFFF0, 0xFFFD), (0x10000, 0x10FFF), (0x1F300, 0x1F6FF), (0x10FF00, 0x10FFFD))

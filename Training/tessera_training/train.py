@@ -136,7 +136,7 @@ class Run:
         source = self.sources[(self.step + self.rank) % len(self.sources)]
         count = settings.long_questions if long_batch else settings.short_questions
         problems = [source.make(rng, count, easy) for _ in range(settings.prompts)]
-        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch)
+        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight)
 
     def train_step(self) -> dict:
         """One optimizer step; returns the log record."""
@@ -150,7 +150,8 @@ class Run:
             kept = batch.labels != IGNORED
             logits = self.model.logits(hidden[kept]).float()  # [supervised tokens, vocab]
         labels = batch.labels[kept]
-        loss = F.cross_entropy(logits, labels)
+        weights = batch.weights[kept]
+        loss = (F.cross_entropy(logits, labels, reduction="none") * weights).sum() / weights.sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         token_count = self._average_gradients(batch.token_count)

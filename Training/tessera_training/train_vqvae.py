@@ -1,9 +1,9 @@
 """Train the codebook: `python3 -m tessera_training.train_vqvae --recipe recipes/walkback.toml --out runs/walkback/codebook`.
 
-The first part of the run has no codes: noise on the encoder's vectors limits what they can carry, so the encoder drops what the
-decoder knows already (the question, earlier steps) and its vectors gather by a step's new information. k-means then finds the
-first codes, which move a little with the encoder until both are frozen; the decoder learns on, and the language model can start. Started with codes at once, codes stayed mixtures (purity 0.5 instead of what codebook.json says).
-Writes codebook.json (with what was measured), codebook.safetensors and log.jsonl.
+The first part of the run has no codes: noise on the encoder's vectors, scaled to unit variance over the batch, limits what they can
+carry, so the encoder drops what the decoder knows already (the question, earlier steps) and its vectors gather by a step's new
+information. k-means then finds the first codes, which move a little with the encoder until both are frozen; the decoder learns
+on, and the language model can start. With codes from the first step on and unscaled vectors, codes stayed mixtures (purity 0.5).
 """
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def train(recipe: Recipe, folder: str) -> Codebook:
                 log.flush()
                 print(f"[{step + 1}/{settings.steps}] {record}", flush=True)
     codebook.eval()
-    measured = measure(codebook, tokenizer, sources, recipe, seed=recipe.seed + 1_000_003)
+    measured = measure(codebook, tokenizer, sources, recipe, recipe.seed + 1_000_003, settings.measured_traces)
     print(json.dumps(measured), flush=True)
     codebook.save(folder, {"measured": measured, "seed": recipe.seed})
     return codebook
@@ -158,7 +158,7 @@ def conclusion(task: str, step: str) -> str:
 
 
 @torch.no_grad()
-def measure(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], recipe: Recipe, seed: int, count: int = 500) -> dict:
+def measure(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], recipe: Recipe, seed: int, count: int) -> dict:
     """Exactness with and without the question, code usage, and how far a code is one conclusion (purity), on fresh traces."""
     rng = random.Random(seed)
     batch = TraceBatch(draw_traces(rng, sources, count), tokenizer, recipe)

@@ -56,6 +56,22 @@ class MixTests(unittest.TestCase):
             self.assertTrue((labels[:think] == IGNORED).all() and (labels[end:] == IGNORED).all())
             self.assertEqual(labels[think:end].tolist(), branch[think + 1:end + 1].tolist())
 
+    def test_last_step_weighs_more(self):
+        tokenizer, rng = Tokenizer(build(24)), random.Random(3)
+        problem = load_sources(["prontoqa"])[0].make(rng, 6, False)
+        for long_batch in (False, True):
+            batch = mixed_batch(rng, [problem], tokenizer, StepCoder(codebook(), tokenizer), tiny.recipe().mix, long_batch, 4.0)
+            for question, branch, labels, weights in zip(problem.questions, batch.branches[0], batch.labels[0], batch.weights[0]):
+                heavy = tokenizer.decode(labels[weights > 1].tolist())
+                ids = branch.tolist()
+                latents = [token for token in ids if tokenizer.is_latent(token)]
+                if tokenizer.end_think == ids[ids.index(tokenizer.think) + 1]:
+                    self.assertEqual(heavy, "")
+                elif len(latents) == len(question.steps):
+                    self.assertEqual(heavy, tokenizer.token(latents[-1]))
+                else:
+                    self.assertEqual(heavy, question.steps[-1])
+
     def test_latents_are_the_commonest_first_choice(self):
         rng, mix = random.Random(2), tiny.recipe().mix
         settings = tiny.recipe().train.__class__()
