@@ -11,7 +11,15 @@ namespace Tessera.Engine;
 /// <param name="StepCount">Steps since the start.</param>
 /// <param name="SinceLastProgress">Time since the loop last finished a step or was idle: the heartbeat behind health.</param>
 public sealed record EngineStatus(
-    EngineState State, int RunningCount, int WaitingCount, long KvPositionsInUse, long KvBytesInUse, long KvBytesPeak, long KvPositionsCapacity, long StepCount, TimeSpan SinceLastProgress);
+    EngineState State,
+    int RunningCount,
+    int WaitingCount,
+    long KvPositionsInUse,
+    long KvBytesInUse,
+    long KvBytesPeak,
+    long KvPositionsCapacity,
+    long StepCount,
+    TimeSpan SinceLastProgress);
 
 /// <summary>Life cycle of an engine.</summary>
 public enum EngineState

@@ -7,7 +7,9 @@ using Tessera.Models;
 
 namespace Tessera.Engine;
 
-/// <summary>Serves one model: one dedicated thread owns slots, KV cache and the step loop; requests come in and events go out through bounded channels.</summary>
+/// <summary>
+/// Serves one model: one dedicated thread owns slots, KV cache and the step loop; requests come in and events go out through bounded channels.
+/// </summary>
 public sealed class InferenceEngine : IAsyncDisposable
 {
     private readonly IModelRunner _runner;
@@ -52,7 +54,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
         _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
         _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, timeProvider);
-        var scheduler = new Scheduler(_queue, new SlotMap(runner, slotCount), _departures, _positionCapacity, options.PrefillChunk, package.Vocabulary.ThinkId);
+        var slots = new SlotMap(runner, slotCount);
+        var scheduler = new Scheduler(_queue, slots, _departures, _positionCapacity, options.PrefillChunk, package.Vocabulary.ThinkId);
         _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, timeProvider);
         new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }
@@ -113,9 +116,10 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <exception cref="ArgumentException">The request was checked against other limits and can never fit here.</exception>
     public SubmitResult Submit(GenerationRequest request)
     {
-        if (request.WorstCasePositions > Math.Min(_runner.MaxPositions, _positionCapacity))
+        var positionLimit = Math.Min(_runner.MaxPositions, _positionCapacity);
+        if (request.WorstCasePositions > positionLimit)
         {
-            throw new ArgumentException($"the request may take {request.WorstCasePositions} positions of {Math.Min(_runner.MaxPositions, _positionCapacity)}", nameof(request));
+            throw new ArgumentException($"the request may take {request.WorstCasePositions} positions of {positionLimit}", nameof(request));
         }
 
         if (State is not (EngineState.Starting or EngineState.Ready))
@@ -205,7 +209,8 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         if (runner.VocabularySize != package.Vocabulary.Size)
         {
-            throw new ArgumentException($"the runner gives {runner.VocabularySize} logits, the package's vocabulary has {package.Vocabulary.Size} ids", nameof(runner));
+            throw new ArgumentException(
+                $"the runner gives {runner.VocabularySize} logits, the package's vocabulary has {package.Vocabulary.Size} ids", nameof(runner));
         }
     }
 

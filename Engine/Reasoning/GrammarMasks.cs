@@ -3,7 +3,8 @@ using Tessera.Models;
 namespace Tessera.Engine.Reasoning;
 
 /// <summary>
-/// The masks of one vocabulary, made once. Ids that no mask allows can never be sampled: the pad token, <c>&lt;think&gt;</c>, and logits columns past the latents.
+/// The masks of one vocabulary, made once. Ids that no mask allows can never be sampled: the pad token, <c>&lt;think&gt;</c>, and logits columns past the
+/// latents.
 /// </summary>
 internal sealed class GrammarMasks
 {

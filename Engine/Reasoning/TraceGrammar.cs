@@ -2,7 +2,9 @@ using Tessera.Engine.Requests;
 
 namespace Tessera.Engine.Reasoning;
 
-/// <summary>Where a sequence is in <c>&lt;think&gt; [ &lt;boLatent&gt; z1 .. zk &lt;eoLatent&gt; ] reasoning text &lt;/think&gt; answer &lt;eos&gt;</c>.</summary>
+/// <summary>
+/// Where a sequence is in <c>&lt;think&gt; [ &lt;boLatent&gt; z1 .. zk &lt;eoLatent&gt; ] reasoning text &lt;/think&gt; answer &lt;eos&gt;</c>.
+/// </summary>
 internal enum TracePhase
 {
     /// <summary>Directly after <c>&lt;think&gt;</c>: the only place where a latent span may begin.</summary>
@@ -70,7 +72,8 @@ internal sealed class TraceGrammar
     {
         if (!Allowed.Allows(id))
         {
-            throw new InvalidOperationException($"id {id} is not allowed in phase {Phase} (mode {_mode}, {_latentCount} latents, {_thinkingLeft} of the thinking budget left)");
+            throw new InvalidOperationException(
+                $"id {id} is not allowed in phase {Phase} (mode {_mode}, {_latentCount} latents, {_thinkingLeft} of the thinking budget left)");
         }
 
         var next = PhaseAfter(id);

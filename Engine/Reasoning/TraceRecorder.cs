@@ -14,7 +14,8 @@ internal interface ITraceListener
 }
 
 /// <summary>Records the generated ids of one sequence: spans, counts, and the deltas that its client sees.</summary>
-internal sealed class TraceRecorder(ExtendedVocabulary vocabulary, Tokenizer tokenizer, bool stripLeadingSpace, IReadOnlyList<string> stops, ITraceListener listener)
+internal sealed class TraceRecorder(
+    ExtendedVocabulary vocabulary, Tokenizer tokenizer, bool stripLeadingSpace, IReadOnlyList<string> stops, ITraceListener listener)
 {
     private readonly StopMatcher _stopMatcher = new(stops);
     private readonly VisibleText _reasoning = new(tokenizer.CreateDecoder(), stripLeadingSpace);

@@ -2,7 +2,10 @@ using Tessera.Models;
 
 namespace Tessera.Engine.Reasoning;
 
-/// <summary>Turns the ids of one part of a response (reasoning text, or the answer) into what a client sees: whole characters, leading white space left out if the chat format says so.</summary>
+/// <summary>
+/// Turns the ids of one part of a response (reasoning text, or the answer) into what a client sees: whole characters, leading white space left out if the
+/// chat format says so.
+/// </summary>
 internal sealed class VisibleText(IncrementalDecoder decoder, bool stripLeadingSpace)
 {
     private bool _isStripping = stripLeadingSpace;

@@ -110,7 +110,8 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
         var leastReasoning = LeastReasoningTokens(mode, latentBudget);
         if (thinkingBudget < leastReasoning)
         {
-            _problems.Add(names.ThinkingBudget, $"must be at least {leastReasoning} when {names.Mode} is {Name(mode)}, which forces some reasoning; got {thinkingBudget}");
+            _problems.Add(
+                names.ThinkingBudget, $"must be at least {leastReasoning} when {names.Mode} is {Name(mode)}, which forces some reasoning; got {thinkingBudget}");
         }
     }
 
@@ -236,13 +237,16 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
         if (room < 1)
         {
             var field = input.Prompt is not null ? names.Prompt : names.Chat;
-            _problems.Add(field, $"must have at most {PositionLimit - 2} tokens, so that <think> and one token fit into {PositionLimit} positions; got {promptTokens} tokens");
+            _problems.Add(
+                field,
+                $"must have at most {PositionLimit - 2} tokens, so that <think> and one token fit into {PositionLimit} positions; got {promptTokens} tokens");
             return 0;
         }
 
         if (maxTokens > room)
         {
-            _problems.Add(names.MaxTokens, $"must be at most {room}, the room that a prompt of {promptTokens} tokens leaves in {PositionLimit} positions; got {maxTokens}");
+            _problems.Add(
+                names.MaxTokens, $"must be at most {room}, the room that a prompt of {promptTokens} tokens leaves in {PositionLimit} positions; got {maxTokens}");
         }
 
         return maxTokens ?? Math.Min(Math.Min(options.DefaultMaxTokens, options.MaxTokensLimit), room);

@@ -109,9 +109,15 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
             }
         }
 
-        if (Prefilling is { } prefilling && (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling))
+        if (Prefilling is not { } prefilling)
         {
-            throw new InvalidOperationException($"prefilling sequence is {prefilling.Status} in slot {prefilling.Slot}, {_decoding.Count} decoding, {slotCount} slots");
+            return;
+        }
+
+        if (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling)
+        {
+            throw new InvalidOperationException(
+                $"prefilling sequence is {prefilling.Status} in slot {prefilling.Slot}, {_decoding.Count} decoding, {slotCount} slots");
         }
     }
 

@@ -15,7 +15,12 @@ internal sealed record LoopProgress(int RunningCount, long PositionsInUse, long 
 
 /// <summary>The engine's loop: take messages, admit, plan, run, sample, commit. Runs on one dedicated thread, which owns everything it touches.</summary>
 internal sealed class StepLoop(
-    ChannelReader<LoopCommand> commands, Scheduler scheduler, IModelRunner runner, Action<Exception> stepFailed, bool checksEveryStep, TimeProvider timeProvider)
+    ChannelReader<LoopCommand> commands,
+    Scheduler scheduler,
+    IModelRunner runner,
+    Action<Exception> stepFailed,
+    bool checksEveryStep,
+    TimeProvider timeProvider)
 {
     /// <summary>Failed steps in a row after which the runtime counts as broken. 3: one or two may be the fault of a request.</summary>
     public const int MaxFailedSteps = 3;
