@@ -1,10 +1,12 @@
 using Spectre.Console;
 using Tessera.LoadTests.Commands;
 
+var console = AnsiConsole.Console;
 if (Console.IsOutputRedirected)
 {
-    // A file or a pipe has no width; the default of 80 would break the tables.
-    AnsiConsole.Console.Profile.Width = 140;
+    // A file or a pipe has neither colours nor a width; the default of 80 columns would break the tables.
+    console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No });
+    console.Profile.Width = 140;
 }
 
-return await LoadCommandLine.RunAsync(args, AnsiConsole.Console, Console.Error);
+return await LoadCommandLine.RunAsync(args, console, Console.Error);

@@ -98,8 +98,8 @@ public static class CompareCommand
         if (count > rest.Count)
         {
             notes.Add(
-                $"warm-up: only {rest.Count} prompts of the dataset are not measured; "
-                + $"{Math.Min(count - rest.Count, cases.Count)} measured ones were warmed up too");
+                $"warm-up: {Math.Min(count - rest.Count, cases.Count)} of the measured prompts were warmed up too, "
+                + $"because the dataset has only {rest.Count} others");
         }
 
         return [.. rest.Concat(cases).Take(count)];

@@ -45,6 +45,7 @@ public static class ConsoleReport
 
         Row("requests attempted", mode => Count(mode.Requests.Attempted));
         Row("succeeded / refused / failed / timed out", mode => Outcomes(mode.Requests));
+        Row("ended by the token limit", mode => Count(mode.Requests.EndedByLength));
         Row("accuracy", mode => Share(mode.Accuracy));
         AddDifference(table, report.Accuracy);
         Section("tokens per request (mean)");

@@ -187,6 +187,29 @@ public sealed class CompareTests : IDisposable
     }
 
     [Fact]
+    public async Task Compare_WarmUpNeedsMeasuredPrompts_SaysSo()
+    {
+        await using var server = await ScriptedServer.StartAsync(Answer);
+
+        await _run.CompareAsync(server.Url, Samples.ProsQa, "--requests", "3", "--warmup", "2");
+
+        Assert.Equal(["warm-up: 1 of the measured prompts were warmed up too, because the dataset has only 1 others"], _run.Report.Notes);
+        Assert.Equal(2, _run.Report.Run.WarmupPrompts);
+    }
+
+    [Fact]
+    public async Task Compare_TokenLimitEndsResponses_CountsThem()
+    {
+        await using var server = await ScriptedServer.StartAsync(request => Transcript.Response(
+            request.IsLatent ? 1 : 0, 1, request.Prompt.Split(' ')[1], finishReason: request.IsLatent ? "stop" : "length"));
+
+        await _run.CompareAsync(server.Url, Samples.Jsonl(3), "--warmup", "0");
+
+        Assert.Equal((3, 0), (_run.Report.Modes.Text.Requests.EndedByLength, _run.Report.Modes.Latent.Requests.EndedByLength));
+        Assert.Matches(@"ended by the token limit\s+│\s+3 │\s+0 │", _run.Console);
+    }
+
+    [Fact]
     public async Task Compare_NoLatentsInLatentMode_SaysSo()
     {
         await using var server = await ScriptedServer.StartAsync(_ => Transcript.Response(0, 3, "1"));
