@@ -20,8 +20,8 @@ internal static class HelpText
             .AppendLine();
         foreach (var option in OptionCatalog.All)
         {
-            var shown = option.Show(defaults);
-            text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.Description).Append(" [").Append(shown.Length == 0 ? "empty" : shown).AppendLine("]");
+            var shown = option.Show(defaults) is { Length: > 0 } value ? value : "empty";
+            text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.Description).Append(" [").Append(shown).AppendLine("]");
         }
         text.AppendLine().Append("  --").Append("help".PadRight(width + 2)).AppendLine("this text");
         text.Append("  --").Append("version".PadRight(width + 2)).AppendLine("the version");

@@ -32,7 +32,8 @@ internal static class OptionCatalog
             (o, v) => o with { Server = o.Server with { KeepAliveSeconds = v } }),
         Whole("Server:StallSeconds", "time without a finished step after which the server is not ready", 1, 86_400, o => o.Server.StallSeconds,
             (o, v) => o with { Server = o.Server with { StallSeconds = v } }),
-        Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()), o => o.Server.LogLevel.ToString(),
+        Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()),
+            o => o.Server.LogLevel.ToString(),
             (o, v) => ParseLogLevel(v) is { } level ? o with { Server = o.Server with { LogLevel = level } } : null),
         Text("Model:Package", "folder of the model package; empty = the one shipped beside the binaries", "a path", o => o.Model.Package,
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Model = new ModelOptions { Package = v } }),
@@ -64,7 +65,9 @@ internal static class OptionCatalog
     private static OptionDescriptor Whole(
         string key, string description, int min, int max, Func<TesseraOptions, int> show, Func<TesseraOptions, int, TesseraOptions> apply) =>
         new(key, description, $"a whole number from {min} to {max}", o => show(o).ToString(CultureInfo.InvariantCulture), (o, text) =>
-            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max ? apply(o, value) : null);
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max
+                ? apply(o, value)
+                : null);
 
     // Numbers are valid to Enum.TryParse and mean nothing to a reader of the configuration.
     private static LogLevel? ParseLogLevel(string text) =>

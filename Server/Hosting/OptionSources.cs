@@ -52,7 +52,8 @@ internal static class OptionSources
             var name = (string)variable.Key;
             if (name.StartsWith(EnvironmentPrefix, StringComparison.OrdinalIgnoreCase))
             {
-                settings.Add(new(name[EnvironmentPrefix.Length..].Replace("__", ":", StringComparison.Ordinal), (string?)variable.Value ?? "", $"environment variable {name}"));
+                var key = name[EnvironmentPrefix.Length..].Replace("__", ":", StringComparison.Ordinal);
+                settings.Add(new(key, (string?)variable.Value ?? "", $"environment variable {name}"));
             }
         }
         return settings;

@@ -17,7 +17,9 @@ internal static class PackageLocator
         if (package.Length > 0)
         {
             var full = Path.GetFullPath(package);
-            return Directory.Exists(full) ? full : throw new StartException($"Model:Package: expected a folder with a model package, found nothing at '{full}'");
+            return Directory.Exists(full)
+                ? full
+                : throw new StartException($"Model:Package: expected a folder with a model package, found nothing at '{full}'");
         }
 
         var shipped = Path.Combine(baseDirectory, ShippedFolder);
@@ -28,9 +30,11 @@ internal static class PackageLocator
         {
             1 => found[0],
             0 => throw new StartException($"Model:Package: expected a folder with a model package, found no value and no package shipped in '{shipped}'"),
-            _ => throw new StartException($"Model:Package: expected a choice among the shipped packages ({string.Join(", ", found.Select(Path.GetFileName))}), found no value"),
+            _ => throw new StartException($"Model:Package: expected one of the shipped packages ({Names(found)}), found no value"),
         };
     }
+
+    private static string Names(string[] folders) => string.Join(", ", folders.Select(Path.GetFileName));
 }
 
 /// <summary>The server cannot start; the message is one line for the person who starts it.</summary>

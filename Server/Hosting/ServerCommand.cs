@@ -102,8 +102,11 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
         await Output.FlushAsync().ConfigureAwait(false);
     }
 
-    private static string CurlBody(string model) =>
-        $$$"""'{"model":"{{{model}}}","messages":[{"role":"user","content":"Every jompus is a wumpus. Rex is a jompus. True or false: Rex is a wumpus."}],"reasoning":{"mode":"latent"}}'""";
+    private static string CurlBody(string model)
+    {
+        const string Question = "Every jompus is a wumpus. Rex is a jompus. True or false: Rex is a wumpus.";
+        return $$$"""'{"model":"{{{model}}}","messages":[{"role":"user","content":"{{{Question}}}"}],"reasoning":{"mode":"latent"}}'""";
+    }
 
     private int Refuse(IReadOnlyList<string> problems)
     {

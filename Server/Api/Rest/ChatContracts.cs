@@ -5,7 +5,8 @@ namespace Tessera.Server.Api.Rest;
 
 /// <summary>Answer of <c>POST /v1/chat/completions</c> without streaming.</summary>
 internal sealed record ChatCompletion(
-    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices, UsageBody Usage, EffectiveReasoning Reasoning, EffectiveSampling Sampling, TimingsBody Timings);
+    string Id, string Object, long Created, string Model, IReadOnlyList<ChatChoice> Choices,
+    UsageBody Usage, EffectiveReasoning Reasoning, EffectiveSampling Sampling, TimingsBody Timings);
 
 /// <summary>The one choice of an answer.</summary>
 internal sealed record ChatChoice(int Index, ChatMessageBody Message, string FinishReason);

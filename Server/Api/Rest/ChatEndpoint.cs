@@ -35,7 +35,8 @@ internal sealed class ChatEndpoint(
         {
             if (chat.Stream)
             {
-                await ChatStream.WriteAsync(context, NewResponse(generation.Request), generation, chat.IncludeUsage, options, timeProvider, logger).ConfigureAwait(false);
+                var response = NewResponse(generation.Request);
+                await ChatStream.WriteAsync(context, response, generation, chat.IncludeUsage, options, timeProvider, logger).ConfigureAwait(false);
             }
             else
             {
@@ -84,7 +85,8 @@ internal sealed class ChatEndpoint(
     private static bool IsConsequence(FieldProblem found, List<FieldProblem> problems)
     {
         var roots = problems.Select(p => RootOf(p.Field)).ToHashSet();
-        return roots.Contains(RootOf(found.Field)) || (RootOf(found.Field) == GenerationFieldNames.Rest.Prompt && roots.Contains(GenerationFieldNames.Rest.Chat));
+        return roots.Contains(RootOf(found.Field))
+            || (RootOf(found.Field) == GenerationFieldNames.Rest.Prompt && roots.Contains(GenerationFieldNames.Rest.Chat));
     }
 
     private static string RootOf(string field) => field.StartsWith("reasoning.", StringComparison.Ordinal) ? field : field.Split('[', '.')[0];

@@ -3,7 +3,9 @@ using Tessera.Engine.Requests;
 
 namespace Tessera.Server.Api.Rest;
 
-/// <summary>Reads the body of <c>POST /v1/chat/completions</c>. Fields it does not know are ignored, as OpenAI does, unless ignoring them would change the meaning.</summary>
+/// <summary>
+/// Reads the body of <c>POST /v1/chat/completions</c>. Fields it does not know are ignored, as OpenAI does, unless ignoring them would change the meaning.
+/// </summary>
 internal sealed class ChatRequestReader
 {
     private readonly List<FieldProblem> _problems = [];

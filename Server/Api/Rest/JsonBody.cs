@@ -60,7 +60,8 @@ internal static class JsonBody
         catch (JsonException e)
         {
             var at = $"line {e.LineNumber + 1}, position {e.BytePositionInLine + 1}";
-            return (null, Invalid(IsTooDeep(body.Span) ? $"expected at most {MaxDepth} levels of nesting, found more at {at}" : $"expected JSON, found an error at {at}"));
+            var tooDeep = IsTooDeep(body.Span);
+            return (null, Invalid(tooDeep ? $"expected at most {MaxDepth} levels of nesting, found more at {at}" : $"expected JSON, found an error at {at}"));
         }
     }
 
@@ -68,12 +69,13 @@ internal static class JsonBody
     {
         if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type) || !type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase))
         {
-            var found = string.IsNullOrEmpty(request.ContentType) ? "none" : $"'{Echo.Shorten(request.ContentType)}'";
-            return new(ErrorKind.UnsupportedMediaType, $"Content-Type: expected application/json, found {found}", "Content-Type");
+            var given = string.IsNullOrEmpty(request.ContentType) ? "none" : $"'{Echo.Shorten(request.ContentType)}'";
+            return new(ErrorKind.UnsupportedMediaType, $"Content-Type: expected application/json, found {given}", "Content-Type");
         }
         if (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         {
-            return new(ErrorKind.UnsupportedMediaType, $"Content-Type: expected charset utf-8, found '{Echo.Shorten(type.Charset.ToString())}'", "Content-Type");
+            var found = Echo.Shorten(type.Charset.ToString());
+            return new(ErrorKind.UnsupportedMediaType, $"Content-Type: expected charset utf-8, found '{found}'", "Content-Type");
         }
         var coding = request.Headers.ContentEncoding.ToString();
         return coding.Length == 0 || coding.Equals("identity", StringComparison.OrdinalIgnoreCase)

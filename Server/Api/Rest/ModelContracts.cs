@@ -29,12 +29,13 @@ internal sealed record EvaluationInfo(string Task, string Mode, int N, double Ac
 
 /// <summary>What the engine is doing now.</summary>
 internal sealed record EngineInfo(
-    string State, int Running, int Waiting, long KvPositionsInUse, long KvPositionsCapacity, long KvBytesInUse, long KvBytesPeak, long KvBytesPerPosition, long StepCount,
-    double SinceLastProgressMs);
+    string State, int Running, int Waiting, long KvPositionsInUse, long KvPositionsCapacity, long KvBytesInUse, long KvBytesPeak,
+    long KvBytesPerPosition, long StepCount, double SinceLastProgressMs);
 
 /// <summary>What a request may ask for.</summary>
 internal sealed record LimitInfo(
-    int MaxPositions, int MaxTokens, int DefaultMaxTokens, int MaxSlots, int MaxQueuedRequests, int MaxQueuedTokens, int PrefillChunk, int MaxBodyBytes, int MaxJsonDepth, int MaxN);
+    int MaxPositions, int MaxTokens, int DefaultMaxTokens, int MaxSlots, int MaxQueuedRequests, int MaxQueuedTokens, int PrefillChunk,
+    int MaxBodyBytes, int MaxJsonDepth, int MaxN);
 
 /// <summary>What the process takes.</summary>
 internal sealed record ProcessInfo(long ResidentBytes, long PeakResidentBytes, double UptimeSeconds);

@@ -13,7 +13,8 @@ internal sealed record ReasoningFields(string? Mode, double? LatentBudget, doubl
     private static readonly string[] Known = ["mode", "latent_budget", "thinking_budget", "explain"];
 
     // Fields of the top level that people put inside "reasoning".
-    private static readonly string[] TopLevel = ["model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop", "stream"];
+    private static readonly string[] TopLevel =
+        ["model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "seed", "stop", "stream"];
 
     /// <summary>Reads <c>reasoning</c> and <c>reasoning_effort</c>, and reports reasoning fields in the wrong place.</summary>
     public static ReasoningFields Read(JsonElement root, FieldReader fields)
@@ -32,7 +33,8 @@ internal sealed record ReasoningFields(string? Mode, double? LatentBudget, doubl
         var mode = fields.String(reasoning, "mode", $"{Field}.mode");
         if (mode is not null && effort is not null && mode != effort)
         {
-            fields.Report("reasoning_effort", $"stands for reasoning.mode '{effort}', found together with reasoning.mode '{Echo.Shorten(mode)}'; give one of them");
+            var shown = Echo.Shorten(mode);
+            fields.Report("reasoning_effort", $"stands for reasoning.mode '{effort}', found together with reasoning.mode '{shown}'; give one of them");
         }
         return new(
             mode ?? effort,

@@ -54,7 +54,8 @@ internal static class RestPipeline
         var valid = given.Length <= MaxRequestIdLength && given.All(c => c is > ' ' and <= '~');
         context.TraceIdentifier = given.Length > 0 && valid ? given : Guid.CreateVersion7().ToString("n");
         context.Response.Headers[RequestIdHeader] = context.TraceIdentifier;
-        return valid ? null : new(ErrorKind.InvalidArgument, $"{RequestIdHeader}: expected at most {MaxRequestIdLength} visible ASCII characters, found other ones or more", RequestIdHeader);
+        const string Problem = $"{RequestIdHeader}: expected at most 128 visible ASCII characters, found other ones or more";
+        return valid ? null : new(ErrorKind.InvalidArgument, Problem, RequestIdHeader);
     }
 
     /// <summary>Routing answers an unknown route or method with a bare status; clients get the error object for these too.</summary>

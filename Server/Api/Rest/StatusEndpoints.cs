@@ -33,13 +33,13 @@ internal sealed class StatusEndpoints(InferenceEngine engine, Readiness readines
 
     private static ModelInfo Describe(Manifest manifest) => new(
         manifest.Name, manifest.Version, manifest.License, manifest.Description, manifest.Architecture.Family, manifest.Architecture.LayerCount,
-        manifest.Architecture.HiddenSize, manifest.Architecture.VocabularySize, manifest.Architecture.MaxPositions, manifest.Precision.Weights, manifest.Precision.Kv,
-        manifest.Latents.Count, manifest.Latents.TextTokensPerLatent, manifest.Codebook is not null,
+        manifest.Architecture.HiddenSize, manifest.Architecture.VocabularySize, manifest.Architecture.MaxPositions,
+        manifest.Precision.Weights, manifest.Precision.Kv, manifest.Latents.Count, manifest.Latents.TextTokensPerLatent, manifest.Codebook is not null,
         [.. manifest.Evaluation.Select(row => new EvaluationInfo(row.Task, row.Mode, row.N, row.Accuracy, row.Low, row.High, row.MeanTokens, row.Note))]);
 
     private EngineInfo Describe(EngineStatus status) => new(
-        StateName(status.State), status.RunningCount, status.WaitingCount, status.KvPositionsInUse, status.KvPositionsCapacity, status.KvBytesInUse, status.KvBytesPeak,
-        engine.KvBytesPerPosition, status.StepCount, status.SinceLastProgress.TotalMilliseconds);
+        StateName(status.State), status.RunningCount, status.WaitingCount, status.KvPositionsInUse, status.KvPositionsCapacity,
+        status.KvBytesInUse, status.KvBytesPeak, engine.KvBytesPerPosition, status.StepCount, status.SinceLastProgress.TotalMilliseconds);
 
     private static string StateName(EngineState state) => state switch
     {
@@ -52,8 +52,9 @@ internal sealed class StatusEndpoints(InferenceEngine engine, Readiness readines
     };
 
     private LimitInfo Limits(Manifest manifest) => new(
-        manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, Math.Min(options.Engine.DefaultMaxTokens, options.Engine.MaxTokensLimit), options.Engine.MaxSlots, options.Engine.MaxQueuedRequests,
-        options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk, options.Server.MaxBodyBytes, JsonBody.MaxDepth, MaxN: 1);
+        manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, Math.Min(options.Engine.DefaultMaxTokens, options.Engine.MaxTokensLimit),
+        options.Engine.MaxSlots, options.Engine.MaxQueuedRequests, options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk,
+        options.Server.MaxBodyBytes, JsonBody.MaxDepth, MaxN: 1);
 
     private ProcessInfo DescribeProcess()
     {

@@ -9,7 +9,10 @@ internal static class UnsupportedParameters
 
     /// <summary>Parameters that are fine as long as they are empty.</summary>
     private static readonly string[] OnlyEmpty =
-        ["tools", "functions", "logit_bias", "audio", "web_search_options", "stop_token_ids", "guided_json", "guided_regex", "guided_grammar", "chat_template_kwargs"];
+    [
+        "tools", "functions", "logit_bias", "audio", "web_search_options", "stop_token_ids",
+        "guided_json", "guided_regex", "guided_grammar", "chat_template_kwargs",
+    ];
 
     /// <summary>Numbers that are fine as long as they have the value that changes nothing.</summary>
     private static readonly (string Name, double Neutral)[] OnlyNeutral =

@@ -2,9 +2,13 @@ using Tessera.Engine.Requests;
 
 namespace Tessera.Server.Api.Rest;
 
-/// <summary>Tokens by kind, and what the latents saved. <c>completion_tokens = reasoning_tokens + answer</c>, <c>reasoning_tokens = latent + reasoning text + control</c>.</summary>
+/// <summary>
+/// Tokens by kind, and what the latents saved.
+/// <c>completion_tokens = reasoning_tokens + answer</c>, <c>reasoning_tokens = latent + reasoning text + control</c>.
+/// </summary>
 internal sealed record UsageBody(
-    int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails, CompletionTokensDetails CompletionTokensDetails, SavingsBody LatentSavings)
+    int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails,
+    CompletionTokensDetails CompletionTokensDetails, SavingsBody LatentSavings)
 {
     /// <summary>The usage of a finished request.</summary>
     public static UsageBody Of(FinishedEvent finished)
@@ -28,11 +32,13 @@ internal sealed record CompletionTokensDetails(int ReasoningTokens, int LatentTo
 
 /// <summary>Against plain chain of thought; <paramref name="Basis"/> says what the figures rest on.</summary>
 internal sealed record SavingsBody(
-    int LatentTokens, double TextEquivalentTokens, double TokensSaved, double FractionSaved, double StepsSaved, double KvBytesSaved, double SecondsSaved, string Basis)
+    int LatentTokens, double TextEquivalentTokens, double TokensSaved, double FractionSaved, double StepsSaved, double KvBytesSaved, double SecondsSaved,
+    string Basis)
 {
     /// <summary>The savings of a finished request.</summary>
     public static SavingsBody Of(Savings savings) => new(
-        savings.LatentTokens, savings.TextEquivalentTokens, savings.TokensSaved, savings.FractionSaved, savings.StepsSaved, savings.KvBytesSaved, savings.SecondsSaved,
+        savings.LatentTokens, savings.TextEquivalentTokens, savings.TokensSaved, savings.FractionSaved, savings.StepsSaved, savings.KvBytesSaved,
+        savings.SecondsSaved,
         savings.Basis switch
         {
             SavingsBasis.Estimated => "estimated",

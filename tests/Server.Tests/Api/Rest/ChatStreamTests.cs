@@ -145,6 +145,7 @@ public sealed class ChatStreamTests
             await Task.Delay(10, patience.Token);
         }
         gate.Open();
+        await server.WaitForStatusAsync(status => status.StepCount > 0);
         await server.WaitForStatusAsync(status => status is { RunningCount: 0, WaitingCount: 0, KvPositionsInUse: 0 });
         // The warm-up took two steps.
         Assert.InRange(server.Runner.Steps.Count - 2, 1, 6);
