@@ -60,6 +60,7 @@ class MixConfig:
     full_rate: float = 0.85  # of the rows of a short batch; the others are answer-only
     text_rate: float = 0.65  # of the rows of a long batch; the others replace 1..n leading steps
     short_batch_rate: float = 0.5
+    recall_rate: float = 0.2  # of all rows: sentences of the prompt again, loss on what follows their subjects
     allow_latents: bool = True  # false: text and answer-only rows alone
     answer_only: bool = False  # true: every row is answer-only (the separate baseline model)
 

@@ -84,6 +84,21 @@ def last_step_span(tokenizer: Tokenizer, ids: list[int], question: Question, rep
     return end - len(tokenizer.encode(question.steps[-1])), end
 
 
+def recall_row(rng: random.Random, tokenizer: Tokenizer, facts: str, sentence_count: int) -> tuple[list[int], list[int]]:
+    """Sentences of the prompt again, in random order: (ids, labels), loss on what follows a sentence's subject.
+
+    Steps state rules in canonical form, so nothing else asks for the exact form (and polarity) in which the prompt has them.
+    """
+    sentences = facts.rstrip(".").split(". ")
+    ids, labels = [], []
+    for sentence in rng.sample(sentences, min(sentence_count, len(sentences))):
+        tokens = tokenizer.encode(f" {sentence}.")
+        given = 2 if sentence.startswith(("Every ", "Each ")) else 1
+        labels += [IGNORED] * given + tokens[given:]
+        ids += tokens
+    return ids, labels[1:] + [IGNORED]
+
+
 def draw_replaced(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool) -> int | None:
     """How many leading steps of one row become latents (None: answer-only)."""
     if mix.answer_only:
@@ -101,8 +116,15 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
     rows, starts, spans = [], [], []
+    recalls: dict[int, list[int]] = {}  # row -> its labels
     for problem in problems:
         for question in problem.questions:
+            if rng.random() < mix.recall_rate:
+                ids, recalls[len(rows)] = recall_row(rng, tokenizer, problem.facts, 8 if long_batch else 3)
+                rows.append(ids)
+                starts.append(0)
+                spans.append((1, 1))
+                continue
             latents = coder.latents(question)
             replaced = draw_replaced(rng, mix, len(latents), long_batch)
             rows.append(row(tokenizer, question, latents, replaced))
@@ -119,6 +141,9 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
     for index, (ids, start, (first, end)) in enumerate(zip(rows, starts, spans)):
         tensor = torch.tensor(ids)
         branches[index, :len(ids)] = tensor
+        if index in recalls:
+            labels[index, :len(ids)] = torch.tensor(recalls[index])
+            continue
         labels[index, start - 1:len(ids) - 1] = tensor[start:]
         weights[index, first - 1:end - 1] = last_step_weight
     shape = (len(problems), -1, length)

@@ -11,7 +11,7 @@ from tessera_training import checkpoint, fixture, safetensors_file
 from tessera_training.curves import svg
 from tessera_training.evaluate import Case, Evaluator, evaluate, pronto_cases, wilson
 from tessera_training.generate import Grammar, Mode, Phase, generate
-from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, row
+from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, recall_row, row
 from tessera_training.reference import record
 from tessera_training.refine_vqvae import refine
 from tessera_training.tasks import load_sources
@@ -55,6 +55,20 @@ class MixTests(unittest.TestCase):
             end = branch.tolist().index(tokenizer.eos)
             self.assertTrue((labels[:think] == IGNORED).all() and (labels[end:] == IGNORED).all())
             self.assertEqual(labels[think:end].tolist(), branch[think + 1:end + 1].tolist())
+
+    def test_recall_rows_ask_for_what_follows_a_subject(self):
+        tokenizer, facts = Tokenizer(build(24)), "Every lempus is not hot. Wumpuses are tumpuses. Tom is a lempus."
+        ids, labels = recall_row(random.Random(0), tokenizer, facts, 3)
+        asked = [label for label in labels if label != IGNORED]
+        self.assertEqual(sorted(tokenizer.decode([token]) for token in asked),
+                         sorted(["us is not", " hot", ".", "uses are", " tump", "uses.", " is a", " lemp", "us."]))
+        self.assertTrue(all(label in (IGNORED, following) for label, following in zip(labels, ids[1:])))
+        mix = tiny.recipe().mix
+        mix.recall_rate = 1.0
+        problem = load_sources(["prontoqa"])[0].make(random.Random(1), 3, False)
+        batch = mixed_batch(random.Random(2), [problem], tokenizer, StepCoder(codebook(), tokenizer), mix, False)
+        self.assertFalse((batch.branches == tokenizer.think).any())
+        self.assertEqual(batch.weights.max(), 1.0)
 
     def test_last_step_weighs_more(self):
         tokenizer, rng = Tokenizer(build(24)), random.Random(3)
