@@ -9,7 +9,6 @@ namespace Tessera.Exporter.Commands;
 /// <summary>The commands of <c>tessera-export</c>. Exit codes: 0 done, 1 the input cannot be used or does not verify, 2 wrong usage, 130 interrupted.</summary>
 internal static class CommandLine
 {
-    private const int Done = 0;
     private const int Failed = 1;
     private const int Usage = 2;
     private const int Interrupted = 130;
@@ -54,21 +53,33 @@ internal static class CommandLine
     {
         var checkpoint = new Option<string>("--checkpoint")
         {
-            Description = "Folder with config.json, model.safetensors, tokenizer.json and tessera.json.", HelpName = "DIR", Required = true,
+            Description = "Folder with config.json, model.safetensors, tokenizer.json and tessera.json.",
+            HelpName = "DIR",
+            Required = true,
         };
-        var codebook = new Option<string?>("--codebook") { Description = "Folder with codebook.json and codebook.safetensors; without it latents have no hints.", HelpName = "DIR" };
+        var codebook = new Option<string?>("--codebook")
+        {
+            Description = "Folder with codebook.json and codebook.safetensors; without it latents have no hints.",
+            HelpName = "DIR",
+        };
         var output = new Option<string>("--out") { Description = "The package folder to make.", HelpName = "DIR", Required = true };
         var force = new Option<bool>("--force") { Description = "Replace a package that is already there." };
         var export = new Command("export", "Make a model package of a checkpoint.") { checkpoint, codebook, output, force };
         export.SetAction((parsed, cancellationToken) => Task.Run(
             () => ExportCommand.Run(
-                new(parsed.GetRequiredValue(checkpoint), parsed.GetValue(codebook), parsed.GetRequiredValue(output), parsed.GetValue(force)), console, cancellationToken),
+                new(parsed.GetRequiredValue(checkpoint), parsed.GetValue(codebook), parsed.GetRequiredValue(output), parsed.GetValue(force)),
+                console,
+                cancellationToken),
             cancellationToken));
 
         var package = new Option<string>("--package") { Description = "The package folder.", HelpName = "DIR", Required = true };
-        var reference = new Option<string?>("--reference") { Description = "Logits recorded in training; the package's own when not given.", HelpName = "FILE" };
+        var reference = new Option<string?>("--reference")
+        {
+            Description = "Logits recorded in training; the package's own when not given.",
+            HelpName = "FILE",
+        };
         var verify = new Command("verify", "Run a package and compare it with the logits that training recorded.") { package, reference };
-        verify.SetAction(parsed => VerifyCommand.Run(parsed.GetRequiredValue(package), parsed.GetValue(reference), console) ? Done : Failed);
+        verify.SetAction(parsed => VerifyCommand.Run(parsed.GetRequiredValue(package), parsed.GetValue(reference), console));
 
         var inspect = new Command("inspect", "Check a package and show what it is.") { package };
         inspect.SetAction(parsed => InspectCommand.Run(parsed.GetRequiredValue(package), console));

@@ -9,7 +9,7 @@ internal static class VerifyCommand
 {
     /// <summary>Verifies and shows every comparison.</summary>
     /// <exception cref="VerificationException">A comparison failed.</exception>
-    public static bool Run(string package, string? reference, IAnsiConsole console)
+    public static int Run(string package, string? reference, IAnsiConsole console)
     {
         var rows = PackageVerifier.Verify(package, reference);
         var table = new Table().Border(TableBorder.Minimal).AddColumns("Graph", "Run as", "Rows", "Max abs difference", "Limit", "");
@@ -31,7 +31,7 @@ internal static class VerifyCommand
         }
 
         console.WriteLine($"Verified: {rows.Count} comparisons within their limits.");
-        return true;
+        return 0;
     }
 
     private static string Format(double value) => value.ToString("0.#e+0", CultureInfo.InvariantCulture);

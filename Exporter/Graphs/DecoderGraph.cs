@@ -126,7 +126,8 @@ internal sealed class DecoderGraph
             attention = WantedRows(attention, "flat_attention_shape", $"{name}.attention_rows");
         }
 
-        var projected = Linear($"{name}.o_proj", attention, $"{Prefix}.{name}.self_attn.o_proj.weight", _config.HeadCount * _config.HeadDim, _config.HiddenSize);
+        var projected = Linear(
+            $"{name}.o_proj", attention, $"{Prefix}.{name}.self_attn.o_proj.weight", _config.HeadCount * _config.HeadDim, _config.HiddenSize);
         (residual, normed) = SkipNorm($"{name}.mlp_input", residual, projected, $"{Prefix}.{name}.post_attention_layernorm.weight");
         var mlp = Mlp(name, normed);
         return last
@@ -208,8 +209,11 @@ internal sealed class DecoderGraph
         _graph.Node("Gemm", "logits", [normed, head], OnnxAttribute.Int("transB", 1));
     }
 
-    private string Table(string source) =>
-        _graph.Weights(source, _weights.ReadFloats(_weights.Require(source, _config.VocabularySize, _config.HiddenSize)), _config.VocabularySize, _config.HiddenSize);
+    private string Table(string source)
+    {
+        var (rows, columns) = (_config.VocabularySize, _config.HiddenSize);
+        return _graph.Weights(source, _weights.ReadFloats(_weights.Require(source, rows, columns)), rows, columns);
+    }
 
     private string Norm(string source) => _graph.Weights(source, _weights.ReadFloats(_weights.Require(source, _config.HiddenSize)), _config.HiddenSize);
 

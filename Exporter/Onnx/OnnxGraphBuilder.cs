@@ -6,7 +6,8 @@ namespace Tessera.Exporter.Onnx;
 
 /// <summary>
 /// Writes one ONNX graph. The same calls give the same bytes: names come from the caller, nothing depends on time or place.
-/// Tensors from <see cref="InlineLimitBytes"/> on go to <c>NAME.onnx.data</c> beside the graph as they are added, so that one large tensor at a time is in memory.
+/// Tensors from <see cref="InlineLimitBytes"/> on go to <c>NAME.onnx.data</c> beside the graph as they are added, so that one large tensor at a time
+/// is in memory.
 /// </summary>
 internal sealed class OnnxGraphBuilder : IDisposable
 {
@@ -170,7 +171,8 @@ internal sealed class OnnxGraphBuilder : IDisposable
             shapeProto.Dim.Add(dimension.ToProto());
         }
 
-        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = shapeProto } } };
+        var tensor = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = shapeProto };
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
     }
 
     private TensorProto Tensor(string name, OnnxElementType type, int elementCount, ReadOnlySpan<long> shape)

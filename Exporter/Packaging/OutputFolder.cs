@@ -3,7 +3,8 @@ using Tessera.Models;
 namespace Tessera.Exporter.Packaging;
 
 /// <summary>
-/// A folder that is either complete or absent: it is written as a sibling and takes its name in one move. Disposing without <see cref="Commit"/> leaves nothing.
+/// A folder that is either complete or absent: it is written as a sibling and takes its name in one move.
+/// Disposing without <see cref="Commit"/> leaves nothing.
 /// </summary>
 internal sealed class OutputFolder : IDisposable
 {

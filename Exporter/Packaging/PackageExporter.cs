@@ -76,13 +76,17 @@ internal sealed class PackageExporter
 
         if (_codebook.CodeCount != latents.Count)
         {
-            throw new ExportException(CodebookConfig.FileName, "codes", $"latents.count of {CheckpointDescription.FileName} ({latents.Count})", $"{_codebook.CodeCount}");
+            throw new ExportException(
+                CodebookConfig.FileName, "codes", $"latents.count of {CheckpointDescription.FileName} ({latents.Count})", $"{_codebook.CodeCount}");
         }
 
         if (_codebook.TextVocabularySize > latents.FirstId)
         {
             throw new ExportException(
-                CodebookConfig.FileName, "text_vocab_size", $"at most latents.first_id of {CheckpointDescription.FileName} ({latents.FirstId})", $"{_codebook.TextVocabularySize}");
+                CodebookConfig.FileName,
+                "text_vocab_size",
+                $"at most latents.first_id of {CheckpointDescription.FileName} ({latents.FirstId})",
+                $"{_codebook.TextVocabularySize}");
         }
     }
 

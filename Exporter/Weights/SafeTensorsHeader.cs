@@ -84,10 +84,11 @@ internal static class SafeTensorsHeader
         }
 
         var bytes = offsets[1] - offsets[0];
-        if (ByteCountOf(shape, type) is not { } expected || expected != bytes)
+        var expected = ByteCountOf(shape, type);
+        if (expected != bytes)
         {
             throw new ExportException(
-                file, $"{name}.data_offsets", $"the bytes of {type} {SafeTensor.Format(shape)} ({ByteCountOf(shape, type)?.ToString() ?? "too many"})", $"{bytes}");
+                file, $"{name}.data_offsets", $"the bytes of {type} {SafeTensor.Format(shape)} ({expected?.ToString() ?? "too many"})", $"{bytes}");
         }
 
         return new SafeTensor(name, type, shape, dataStart + offsets[0], bytes);
@@ -97,7 +98,8 @@ internal static class SafeTensorsHeader
     {
         if (!entry.TryGetProperty(key, out var value) || value.ValueKind != JsonValueKind.Array)
         {
-            throw new ExportException(file, $"{name}.{key}", "an array of whole numbers", value.ValueKind == JsonValueKind.Undefined ? "nothing" : $"a JSON {value.ValueKind}");
+            var found = value.ValueKind == JsonValueKind.Undefined ? "nothing" : $"a JSON {value.ValueKind}";
+            throw new ExportException(file, $"{name}.{key}", "an array of whole numbers", found);
         }
 
         var numbers = new List<long>();
@@ -143,7 +145,10 @@ internal static class SafeTensorsHeader
             if (tensor.Offset != end)
             {
                 throw new ExportException(
-                    file, $"{tensor.Name}.data_offsets", $"data from byte {end - dataStart} on, where the tensor before ends", $"byte {tensor.Offset - dataStart}");
+                    file,
+                    $"{tensor.Name}.data_offsets",
+                    $"data from byte {end - dataStart} on, where the tensor before ends",
+                    $"byte {tensor.Offset - dataStart}");
             }
 
             end += tensor.ByteCount;

@@ -53,7 +53,14 @@ public sealed class PackageExporterTests : IDisposable
             json["limits"] = new JsonArray("Knows nothing but graphs.");
             json["evaluation"] = new JsonArray(new JsonObject
             {
-                ["task"] = "prosqa", ["mode"] = "latent", ["n"] = 300, ["accuracy"] = 0.95, ["low"] = 0.92, ["high"] = 0.97, ["mean_tokens"] = 12.34, ["note"] = "greedy | seed 1",
+                ["task"] = "prosqa",
+                ["mode"] = "latent",
+                ["n"] = 300,
+                ["accuracy"] = 0.95,
+                ["low"] = 0.92,
+                ["high"] = 0.97,
+                ["mean_tokens"] = 12.34,
+                ["note"] = "greedy | seed 1",
             });
         });
         _fixture.Export();
