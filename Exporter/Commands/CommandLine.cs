@@ -91,7 +91,8 @@ internal static class CommandLine
     {
         ExportException or ModelPackageException => exception.Message,
         VerificationException => exception.Message,
-        OrtLibraryException or OrtException => $"ONNX Runtime: {exception.Message}",
+        OrtLibraryException => exception.Message,
+        OrtException => $"ONNX Runtime: {exception.Message}",
         IOException or UnauthorizedAccessException => exception.Message,
         _ => null,
     };
