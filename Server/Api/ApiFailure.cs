@@ -25,9 +25,10 @@ public sealed record ApiFailure(ErrorKind Kind, string Message, string? Field = 
         new(ErrorKind.InvalidArgument, string.Join("; ", problems.Select(problem => $"{problem.Field}: {problem.Message}")), problems[0].Field);
 
     /// <summary>A model that is not served.</summary>
+    /// <param name="asked">What the client asked for.</param>
     /// <param name="served">Name of the served model.</param>
-    public static ApiFailure UnknownModel(string served) =>
-        new(ErrorKind.ModelNotFound, $"model: expected the served model '{served}', found another name", "model");
+    public static ApiFailure UnknownModel(string asked, string served) =>
+        new(ErrorKind.ModelNotFound, $"model: expected '{served}', found '{Echo.Shorten(asked)}'", "model");
 
     /// <summary>Why a submission was refused; null when it was accepted.</summary>
     public static ApiFailure? FromSubmit(SubmitResult result, EngineState state) => result switch

@@ -7,8 +7,6 @@ namespace Tessera.Server.Api.Grpc;
 /// <summary>Finds the method of a request, runs it and turns however it ends into one gRPC status.</summary>
 internal sealed class GrpcDispatcher
 {
-    private const int MaxShownLength = 80;
-
     private readonly Dictionary<string, GrpcMethod> _methods;
     private readonly HashSet<string> _services;
     private readonly int _maxMessageBytes;
@@ -43,7 +41,7 @@ internal sealed class GrpcDispatcher
         context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
         context.Response.Headers["x-request-id"] = context.TraceIdentifier;
         var status = await RunAsync(context).ConfigureAwait(false);
-        Log.CallFinished(_logger, Shorten(context.Request.Path), status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+        Log.CallFinished(_logger, Echo.Shorten(context.Request.Path.Value ?? ""), status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
     }
 
     // What is no gRPC at all is answered in HTTP, as the specification says.
@@ -98,7 +96,7 @@ internal sealed class GrpcDispatcher
         var known = parts.Length == 3 && _services.Contains(parts[1]);
         throw new GrpcStatusException(
             GrpcStatusCode.Unimplemented,
-            known ? $"unknown method '{Shorten(parts[2])}' of service {parts[1]}" : $"unknown service in path '{Shorten(path)}'");
+            known ? $"unknown method '{Echo.Shorten(parts[2])}' of service {parts[1]}" : $"unknown service in path '{Echo.Shorten(path.Value ?? "")}'");
     }
 
     private static GrpcStatus? ReadTimeout(HttpRequest request, out TimeSpan? timeout)
@@ -113,12 +111,10 @@ internal sealed class GrpcDispatcher
         {
             return new(
                 GrpcStatusCode.InvalidArgument,
-                $"{GrpcHeaders.Timeout}: expected 1 to 8 digits and one of the units H, M, S, m, u, n, found '{Shorten(value.ToString())}'", []);
+                $"{GrpcHeaders.Timeout}: expected 1 to 8 digits and one of the units H, M, S, m, u, n, found '{Echo.Shorten(value.ToString())}'", []);
         }
 
         timeout = parsed;
         return null;
     }
-
-    private static string Shorten(string? text) => text is null ? "" : text.Length <= MaxShownLength ? text : string.Concat(text.AsSpan(0, MaxShownLength), "...");
 }

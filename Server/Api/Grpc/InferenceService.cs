@@ -40,7 +40,7 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
         var served = engine.Package.Manifest.Name;
         if (message.Model.Length > 0 && message.Model != served)
         {
-            throw GrpcFailure.ToStatus(ApiFailure.UnknownModel(served));
+            throw GrpcFailure.ToStatus(ApiFailure.UnknownModel(message.Model, served));
         }
 
         var input = GenerateRequestReader.Read(message, callId);

@@ -70,7 +70,7 @@ internal sealed class ChatEndpoint(
         var served = engine.Package.Manifest.Name;
         if (chat.Model is not null && chat.Model != served)
         {
-            return (null, ApiFailure.UnknownModel(served));
+            return (null, ApiFailure.UnknownModel(chat.Model, served));
         }
         var valid = GenerationRequest.TryCreate(chat.Input, engine.Package, engine.Options, chat.Names, out var request, out var more);
         if (valid && problems.Count == 0)

@@ -17,6 +17,6 @@ internal sealed class ModelsEndpoint(InferenceEngine engine, TimeProvider timePr
         var id = (string?)context.GetRouteValue("id") ?? "";
         return id == _entry.Id
             ? RestResponse.WriteAsync(context, _entry, RestJson.Wire.ModelEntry)
-            : RestResponse.WriteErrorAsync(context, ApiFailure.UnknownModel(_entry.Id));
+            : RestResponse.WriteErrorAsync(context, ApiFailure.UnknownModel(id, _entry.Id));
     }
 }

@@ -1,4 +1,4 @@
-namespace Tessera.Server.Api.Rest;
+namespace Tessera.Server.Api;
 
 /// <summary>What a client sent, fit to stand in an error message.</summary>
 internal static class Echo
