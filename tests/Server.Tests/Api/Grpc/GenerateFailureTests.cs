@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Tessera.Engine;
 using Tessera.Protos.Grpc;
 using Tessera.Protos.V1;
@@ -32,7 +33,7 @@ public sealed class GenerateFailureTests
         var error = await server.FailAsync(request);
 
         Assert.Equal(GrpcStatusCode.InvalidArgument, error.Code);
-        var fields = error.Detail.Split("; ").Select(problem => problem.Split(": ")[0]);
+        var fields = Regex.Matches(error.Detail, @"(?:^|; )([a-z_.\[\]0-9]+): ").Select(match => match.Groups[1].Value);
         Assert.Equal(
             ["max_tokens", "reasoning.latent_budget", "reasoning.mode", "sampling.seed", "sampling.temperature", "sampling.top_k", "sampling.top_p", "stop[0]"],
             fields.Order(StringComparer.Ordinal));

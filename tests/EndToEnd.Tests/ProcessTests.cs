@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Tessera.EndToEnd.Tests.Support;
+using Tessera.Models;
+using Tessera.Testing;
+
+namespace Tessera.EndToEnd.Tests;
+
+/// <summary>How the server process starts, refuses to start, and ends.</summary>
+public sealed class ProcessTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Server_StartedAndTerminated_AnswersItsOwnCurlLineThroughLatentsAndExitsWithZero()
+    {
+        await using var server = await ServerProcess.StartAsync(Repository.PackageArguments(_folder));
+
+        var said = Said.FromCompletion(await server.CompleteAsync(server.GreetingRequest()));
+        var (exitCode, errors) = await server.StopAsync();
+
+        Assert.NotEmpty(said.Codes);
+        Assert.NotEmpty(said.Answer);
+        Assert.Equal(0, exitCode);
+        Assert.Empty(errors);
+    }
+
+    [Theory]
+    [InlineData(ModelPackage.DecoderFileName)]
+    [InlineData(ModelPackage.CodebookDecoderFileName)]
+    [InlineData(ModelPackage.TokenizerFileName)]
+    public async Task Server_PackageFileAltered_RefusesWithOneLineThatNamesIt(string file)
+    {
+        var package = CopyPackage();
+        var path = Path.Combine(package, file);
+        var bytes = File.ReadAllBytes(path);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(path, bytes);
+
+        Assert.Contains(file, await RefusalAsync("--Model:Package", package), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_PackageFileMissing_RefusesWithOneLineThatNamesIt()
+    {
+        var package = CopyPackage();
+        File.Delete(Path.Combine(package, ModelPackage.DecoderFileName));
+
+        Assert.Contains(ModelPackage.DecoderFileName, await RefusalAsync("--Model:Package", package), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_ManifestOfAnotherFormat_RefusesWithOneLineThatNamesTheField()
+    {
+        var package = CopyPackage();
+        var path = Path.Combine(package, ModelPackage.ManifestFileName);
+        var manifest = JsonNode.Parse(File.ReadAllText(path))!;
+        manifest["format"] = 99;
+        File.WriteAllText(path, manifest.ToJsonString());
+
+        var refusal = await RefusalAsync("--Model:Package", package);
+
+        Assert.Contains("format", refusal, StringComparison.Ordinal);
+        Assert.Contains("99", refusal, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Server_PackageFolderMissing_RefusesWithOneLine() =>
+        Assert.Contains("Model:Package", await RefusalAsync("--Model:Package", _folder["nothing"]), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Server_UnknownOption_RefusesWithOneLineThatNamesIt() =>
+        Assert.Contains("Engine:MaxSlot", await RefusalAsync("--Engine:MaxSlot", "4"), StringComparison.Ordinal);
+
+    private static async Task<string> RefusalAsync(params string[] arguments)
+    {
+        await using var process = ServerProcess.Launch(arguments);
+        Assert.Equal(1, await process.WaitForExitAsync());
+        return Assert.Single(process.Errors);
+    }
+
+    private string CopyPackage()
+    {
+        if (Repository.ShippedPackage is not { } shipped)
+        {
+            return new PackageBuilder().Write(_folder["copy"]);
+        }
+
+        var copy = Directory.CreateDirectory(_folder["copy"]).FullName;
+        foreach (var file in Directory.GetFiles(shipped))
+        {
+            File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
+        }
+
+        return copy;
+    }
+}
