@@ -146,12 +146,21 @@ def walk_back(rng: random.Random, graph: Graph, start: int, towards: int | None)
 
 def walk_back_steps(rng: random.Random, graph: Graph, entity: int, target: int, other: int, target_first: bool,
                     dead_end_rate: float = 0.15) -> list[tuple[int, int]]:
-    """Candidates are tried in turn until a walk ends at the entity; some walks from the target are dead ends first."""
+    """Candidates are tried in turn until a walk ends at the entity.
+
+    Of the walks from the target, `dead_end_rate` go at random, and as many first ones go to a wrong name where there is one.
+    """
     steps: list[tuple[int, int]] = []
     turn_is_target = target_first
+    wrong = [p for p in graph.persons if p != entity and graph.distance[p][target] < UNREACHED]
     while True:
         if turn_is_target:
-            walk = walk_back(rng, graph, target, None if rng.random() < dead_end_rate else entity)
+            chance, towards = rng.random(), entity
+            if chance < dead_end_rate:
+                towards = None
+            elif chance < 2 * dead_end_rate and wrong:
+                towards, wrong = rng.choice(wrong), []
+            walk = walk_back(rng, graph, target, towards)
         else:
             ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
             near = min(graph.distance[p][other] for p in ends)
