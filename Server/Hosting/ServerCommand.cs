@@ -104,7 +104,8 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
 
     private static string CurlBody(string model)
     {
-        const string Question = "Every jompus is a wumpus. Rex is a jompus. True or false: Rex is a wumpus.";
+        const string Question =
+            "Every jompus is a wumpus. Rex is a jompus. Every wumpus is a lempus. Sam is a gorpus. Every gorpus is a scrompus. Is Rex a lempus or scrompus?";
         return $$$"""'{"model":"{{{model}}}","messages":[{"role":"user","content":"{{{Question}}}"}],"reasoning":{"mode":"latent"}}'""";
     }
 
