@@ -45,7 +45,8 @@ internal sealed class GrpcCallLifetime : IDisposable
         {
             if (cause is HttpProtocolException protocol)
             {
-                return new GrpcStatusException(GrpcStatusReader.FromReset(protocol.ErrorCode), $"the stream was reset (HTTP/2 error {protocol.ErrorCode})", innerException: e);
+                return new GrpcStatusException(
+                    GrpcStatusReader.FromReset(protocol.ErrorCode), $"the stream was reset (HTTP/2 error {protocol.ErrorCode})", innerException: e);
             }
         }
 

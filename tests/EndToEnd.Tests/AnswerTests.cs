@@ -36,7 +36,8 @@ public sealed class AnswerTests(ServerFixture fixture) : IClassFixture<ServerFix
     public async Task OpenAIClient_PlainAndStreamed_GiveTheAnswerOfRest()
     {
         var expected = Said.FromCompletion(await fixture.Server.CompleteAsync(fixture.RestRequest("auto")));
-        var client = new OpenAIClient(new ApiKeyCredential("unused"), new OpenAIClientOptions { Endpoint = new Uri(fixture.Server.Rest, "v1") }).GetChatClient(fixture.Model);
+        var options = new OpenAIClientOptions { Endpoint = new Uri(fixture.Server.Rest, "v1") };
+        var client = new OpenAIClient(new ApiKeyCredential("unused"), options).GetChatClient(fixture.Model);
 
         ChatCompletion plain = await client.CompleteChatAsync([new UserChatMessage(fixture.Prompt)]);
         var (streamed, streamedUsage) = (new StringBuilder(), (ChatTokenUsage?)null);

@@ -30,18 +30,20 @@ internal sealed class GrpcDispatcher
     /// <summary>Answers one HTTP/2 request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
+        var started = Stopwatch.GetTimestamp();
+        context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
+        context.Response.Headers["x-request-id"] = context.TraceIdentifier;
+        var path = Echo.Shorten(context.Request.Path.Value ?? "");
         if (RefuseHttp(context.Request) is { } refused)
         {
             context.Response.StatusCode = refused;
             context.Response.Headers.Allow = HttpMethods.Post;
+            Log.RequestFinished(_logger, context.Request.Method, path, refused, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
             return;
         }
 
-        var started = Stopwatch.GetTimestamp();
-        context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
-        context.Response.Headers["x-request-id"] = context.TraceIdentifier;
         var status = await RunAsync(context).ConfigureAwait(false);
-        Log.CallFinished(_logger, Echo.Shorten(context.Request.Path.Value ?? ""), status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+        Log.CallFinished(_logger, path, status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
     }
 
     // What is no gRPC at all is answered in HTTP, as the specification says.

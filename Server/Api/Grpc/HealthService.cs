@@ -22,7 +22,8 @@ internal sealed class HealthService(InferenceEngine engine, Readiness readiness,
         var request = await call.ReadRequestAsync(HealthCheckRequest.Parser).ConfigureAwait(false);
         if (!IsKnown(request.Service))
         {
-            throw new GrpcStatusException(GrpcStatusCode.NotFound, $"service: expected '' or '{InferenceService.ServiceName}', found '{Echo.Shorten(request.Service)}'");
+            throw new GrpcStatusException(
+                GrpcStatusCode.NotFound, $"service: expected '' or '{InferenceService.ServiceName}', found '{Echo.Shorten(request.Service)}'");
         }
 
         call.Write(new HealthCheckResponse { Status = GetStatus() });

@@ -15,7 +15,8 @@ internal sealed record NodeCall(IReadOnlyList<JsonNode> Messages, int Code, stri
     /// <param name="options">Options of generate.mjs.</param>
     public static async Task<NodeCall> RunAsync(Uri server, string method, JsonObject request, JsonObject? options = null)
     {
-        await using var node = ChildProcess.Start("node", Repository.NodeClient, server.Authority, method, request.ToJsonString(), (options ?? []).ToJsonString());
+        await using var node = ChildProcess.Start(
+            "node", Repository.NodeClient, server.Authority, method, request.ToJsonString(), (options ?? []).ToJsonString());
         var messages = new List<JsonNode>();
         JsonNode? status = null;
         while (await node.ReadLineAsync() is { } line)

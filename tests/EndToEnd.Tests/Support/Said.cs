@@ -21,8 +21,10 @@ internal sealed record Said(string Codes, string Hints, string Reasoning, string
             }
         }
 
+        var usage = completion["usage"]!;
         return trace.ToSaid(
-            (string?)message["reasoning"] ?? "", (string)message["content"]!, (string)choice["finish_reason"]!, RestUsage(completion["usage"]!), SavingsLine(completion["usage"]!["latent_savings"]!));
+            (string?)message["reasoning"] ?? "", (string)message["content"]!, (string)choice["finish_reason"]!,
+            RestUsage(usage), SavingsLine(usage["latent_savings"]!));
     }
 
     /// <summary>From the data of server-sent events, without <c>[DONE]</c>.</summary>
@@ -58,7 +60,9 @@ internal sealed record Said(string Codes, string Hints, string Reasoning, string
             string.Concat(messages.Select(message => (string?)message["reasoning"]?["text"])),
             string.Concat(messages.Select(message => (string?)message["answer"]?["text"])),
             (string)finished["reason"]!,
-            Line(usage["prompt_tokens"], usage["cached_tokens"], usage["completion_tokens"], usage["latent_tokens"], usage["control_tokens"], usage["reasoning_text_tokens"]),
+            Line(
+                usage["prompt_tokens"], usage["cached_tokens"], usage["completion_tokens"],
+                usage["latent_tokens"], usage["control_tokens"], usage["reasoning_text_tokens"]),
             SavingsLine(finished["savings"]!));
     }
 
@@ -66,16 +70,18 @@ internal sealed record Said(string Codes, string Hints, string Reasoning, string
     {
         var details = usage["completion_tokens_details"]!;
         return Line(
-            usage["prompt_tokens"], usage["prompt_tokens_details"]!["cached_tokens"], usage["completion_tokens"], details["latent_tokens"], details["control_tokens"],
-            details["reasoning_text_tokens"]);
+            usage["prompt_tokens"], usage["prompt_tokens_details"]!["cached_tokens"], usage["completion_tokens"],
+            details["latent_tokens"], details["control_tokens"], details["reasoning_text_tokens"]);
     }
 
     // Seconds are left out: two runs of one prompt do not take the same time.
     private static string SavingsLine(JsonNode savings) => Line(
-        savings["latent_tokens"], savings["text_equivalent_tokens"], savings["tokens_saved"], savings["fraction_saved"], savings["steps_saved"], savings["kv_bytes_saved"])
+        savings["latent_tokens"], savings["text_equivalent_tokens"], savings["tokens_saved"],
+        savings["fraction_saved"], savings["steps_saved"], savings["kv_bytes_saved"])
         + " " + (string)savings["basis"]!;
 
-    private static string Line(params JsonNode?[] numbers) => string.Join(' ', numbers.Select(number => ((double)number!).ToString("R", CultureInfo.InvariantCulture)));
+    private static string Line(params JsonNode?[] numbers) =>
+        string.Join(' ', numbers.Select(number => ((double)number!).ToString("R", CultureInfo.InvariantCulture)));
 
     /// <summary>Codes and hints by place, whatever order they come in.</summary>
     private sealed class TraceText

@@ -29,7 +29,8 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Starts the server without waiting for it.</summary>
     public static ChildProcess Launch(params string[] arguments) => ChildProcess.Start(
-        Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Repository.ServerAssembly, "--Server:RestPort", "0", "--Server:GrpcPort", "0", .. arguments]);
+        Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+        [Repository.ServerAssembly, "--Server:RestPort", "0", "--Server:GrpcPort", "0", .. arguments]);
 
     /// <summary>Starts the server with the shipped package and waits until it listens.</summary>
     public static async Task<ServerProcess> StartAsync(params string[] arguments)

@@ -153,7 +153,8 @@ public sealed class GenerateFailureTests
         server.Runner.BeforeRun = _ => gate.Pass();
 
         // Without a deadline of its own this client waits for what the server says.
-        using var response = await server.SendAsync(GrpcCalls.Generate, GrpcCalls.Frame(GrpcCalls.NewRequest()), request => request.Headers.Add("grpc-timeout", "500m"));
+        var frame = GrpcCalls.Frame(GrpcCalls.NewRequest());
+        using var response = await server.SendAsync(GrpcCalls.Generate, frame, request => request.Headers.Add("grpc-timeout", "500m"));
 
         var headers = response.TrailingHeaders.Contains("grpc-status") ? response.TrailingHeaders : response.Headers;
         Assert.Equal(["4"], headers.GetValues("grpc-status"));

@@ -24,7 +24,10 @@ public sealed class GenerateTests
             [new() { Index = 0, Codes = { 0 } }, new LatentDelta { Index = 1, Codes = { 1 } }],
             latents.Where(latent => !latent.HasHint));
         Assert.Equal(
-            [new() { Index = 0, Codes = { 0 }, Hint = "hint 0", Confidence = 0.5f }, new LatentDelta { Index = 1, Codes = { 1 }, Hint = "hint 1", Confidence = 0.5f }],
+            [
+                new() { Index = 0, Codes = { 0 }, Hint = "hint 0", Confidence = 0.5f },
+                new LatentDelta { Index = 1, Codes = { 1 }, Hint = "hint 1", Confidence = 0.5f },
+            ],
             latents.Where(latent => latent.HasHint));
         Assert.Empty(string.Concat(events.Select(e => e.Reasoning?.Text)));
         Assert.Equal("True", string.Concat(events.Select(e => e.Answer?.Text)));
@@ -40,14 +43,15 @@ public sealed class GenerateTests
 
         var answer = (uint)AnswerIds(server).Length + 1;
         Assert.Equal("stop", finished.Reason);
-        Assert.Equal((2u, 3u, 0u, answer), (finished.Usage.LatentTokens, finished.Usage.ControlTokens, finished.Usage.ReasoningTextTokens, finished.Usage.AnswerTokens));
-        Assert.Equal(5 + answer, finished.Usage.CompletionTokens);
+        var (usage, savings) = (finished.Usage, finished.Savings);
+        Assert.Equal((2u, 3u, 0u, answer), (usage.LatentTokens, usage.ControlTokens, usage.ReasoningTextTokens, usage.AnswerTokens));
+        Assert.Equal(5 + answer, usage.CompletionTokens);
 
         // Two hints of 5 tokens against two latents and two delimiters.
-        Assert.Equal((2u, 10d, 6d, 6d), (finished.Savings.LatentTokens, finished.Savings.TextEquivalentTokens, finished.Savings.TokensSaved, finished.Savings.StepsSaved));
-        Assert.Equal(6d / (finished.Usage.CompletionTokens + 6), finished.Savings.FractionSaved, 12);
-        Assert.Equal(6d * 1024, finished.Savings.KvBytesSaved);
-        Assert.Equal("estimated", finished.Savings.Basis);
+        Assert.Equal((2u, 10d, 6d, 6d), (savings.LatentTokens, savings.TextEquivalentTokens, savings.TokensSaved, savings.StepsSaved));
+        Assert.Equal(6d / (usage.CompletionTokens + 6), savings.FractionSaved, 12);
+        Assert.Equal(6d * 1024, savings.KvBytesSaved);
+        Assert.Equal("estimated", savings.Basis);
         Assert.InRange(finished.Timings.TotalSeconds, finished.Timings.TimeToFirstTokenSeconds, 120);
     }
 

@@ -1,0 +1,108 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Tessera.Server.Tests.Api.Grpc;
+
+/// <summary>A frame that came in: its type, its stream and its content.</summary>
+internal sealed record RawFrame(byte Type, int Stream, byte[] Content);
+
+/// <summary>HTTP/2 by hand, for clients that no library lets us be: one request on stream 1, with a window of our choice.</summary>
+internal sealed class RawHttp2Connection : IDisposable
+{
+    public const byte Data = 0, Headers = 1, Settings = 4;
+
+    private const byte EndStream = 1, EndHeaders = 4, Ack = 1;
+    private const int FrameHeadBytes = 9;
+
+    private readonly Socket _socket;
+
+    private RawHttp2Connection(Socket socket) => _socket = socket;
+
+    /// <summary>Connects and says how many bytes each stream may send before it waits.</summary>
+    public static async Task<RawHttp2Connection> OpenAsync(Uri address, uint window)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(address.Host, address.Port);
+        var connection = new RawHttp2Connection(socket);
+        await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray());
+
+        // SETTINGS_INITIAL_WINDOW_SIZE is 4.
+        var settings = new byte[6];
+        settings[1] = 4;
+        BinaryPrimitives.WriteUInt32BigEndian(settings.AsSpan(2), window);
+        await connection.SendAsync(Settings, 0, 0, settings);
+        return connection;
+    }
+
+    /// <summary>Sends a request; without its end the server goes on waiting for more of the body.</summary>
+    public async Task RequestAsync(string path, byte[] body, bool endStream, params (string Name, string Value)[] more)
+    {
+        (string, string)[] headers =
+        [
+            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
+            ("content-type", "application/grpc"), ("te", "trailers"), .. more,
+        ];
+        await SendAsync(Headers, EndHeaders, 1, [.. headers.SelectMany(header => Literal(header.Item1, header.Item2))]);
+        await SendAsync(Data, endStream ? EndStream : (byte)0, 1, body);
+    }
+
+    /// <summary>Reads up to the first frame of this type on stream 1.</summary>
+    public async Task<RawFrame> ReadUntilAsync(byte type)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (true)
+        {
+            var head = await ReadAsync(FrameHeadBytes, patience.Token);
+            var content = await ReadAsync((head[0] << 16) | (head[1] << 8) | head[2], patience.Token);
+            var frame = new RawFrame(head[3], BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(5)), content);
+            if (frame.Type == Settings && head[4] != Ack)
+            {
+                await SendAsync(Settings, Ack, 0, []);
+            }
+
+            if (frame.Stream == 1 && frame.Type == type)
+            {
+                return frame;
+            }
+        }
+    }
+
+    /// <summary>Cuts the connection with a TCP reset.</summary>
+    public void Abort()
+    {
+        _socket.LingerState = new LingerOption(enable: true, seconds: 0);
+        _socket.Close();
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    // HPACK: a literal without indexing, both strings as they are.
+    private static byte[] Literal(string name, string value) =>
+        [0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)];
+
+    private async Task SendAsync(byte type, byte flags, int stream, byte[] content)
+    {
+        var frame = new byte[FrameHeadBytes + content.Length];
+        frame[1] = (byte)(content.Length >> 8);
+        frame[2] = (byte)content.Length;
+        frame[3] = type;
+        frame[4] = flags;
+        BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(5), stream);
+        content.CopyTo(frame, FrameHeadBytes);
+        await _socket.SendAsync(frame);
+    }
+
+    private async Task<byte[]> ReadAsync(int count, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[count];
+        for (var done = 0; done < count;)
+        {
+            var received = await _socket.ReceiveAsync(bytes.AsMemory(done), cancellationToken);
+            Assert.True(received > 0, "the server closed the connection");
+            done += received;
+        }
+
+        return bytes;
+    }
+}
