@@ -102,7 +102,14 @@ public sealed class GenerateTests
         Assert.Equal(
             new EffectiveOptions
             {
-                Mode = ReasoningMode.Latent, LatentBudget = 1, ThinkingBudget = 30, MaxTokens = 40, TopK = 3, TopP = 0.5f, Seed = 7, Explain = true,
+                Mode = ReasoningMode.Latent,
+                LatentBudget = 1,
+                ThinkingBudget = 30,
+                MaxTokens = 40,
+                TopK = 3,
+                TopP = 0.5f,
+                Seed = 7,
+                Explain = true,
             },
             accepted.Effective);
         Assert.Equal(accepted.PromptTokens, events[^1].Finished.Usage.PromptTokens);
