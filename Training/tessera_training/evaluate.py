@@ -3,7 +3,7 @@
 Greedy decoding with a KV cache in fp32. Reports, per task and mode, accuracy with its 95 % Wilson interval and the mean count of
 generated tokens (everything after `<think>`, delimiters, answer and `<eos>` included); the shortcut "smaller in-degree" on
 the same ProsQA file; and the shuffle ablation, in which the model answers after its latents were replaced by random ones.
-Writes evaluation.json into the checkpoint and its rows into tessera.json.
+Writes evaluation.json into the checkpoint and the rows of the modes into tessera.json.
 """
 from __future__ import annotations
 
@@ -96,6 +96,12 @@ class Evaluator:
         return self.run(cases, Mode.LATENT, forced)
 
 
+def package_rows(rows: list[dict]) -> list[dict]:
+    """The rows of tessera.json: those of the four modes, without the ablation."""
+    keys = ("task", "mode", "n", "accuracy", "low", "high", "mean_tokens", "note")
+    return [{key: row[key] for key in keys} for row in rows if row["mode"] in [mode.value for mode in Mode]]
+
+
 def evaluate(folder: str, tasks: dict[str, tuple[list[Case], str]], modes: list[Mode], ablation: bool, seed: int, batch: int,
              bf16: bool = False) -> list[dict]:
     """Rows for every task ({name: (cases, note)}) and mode."""
@@ -152,7 +158,7 @@ def main() -> None:
     path = os.path.join(args.checkpoint, "tessera.json")
     with open(path, encoding="utf-8") as file:
         description = json.load(file)
-    description["evaluation"] = rows
+    description["evaluation"] = package_rows(rows)
     checkpoint.write_json(path, description)
 
 

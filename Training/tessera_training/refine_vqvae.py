@@ -53,9 +53,9 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
             print(f"[{step + 1}/{steps}] loss {loss.item():.4f} step exact {exact:.3f} {time.time() - started:.0f} s", flush=True)
     codebook.eval()
     seed, count = recipe.seed + 1_000_003, recipe.codebook.measured_traces
-    measured = {name: measure(codebook, tokenizer, load_sources([name], recipe.tasks.step_order), recipe, seed, count // 2)
-                for name in dict.fromkeys(recipe.tasks.names)}
-    measured |= measure(codebook, tokenizer, sources, recipe, seed, count)
+    names = list(dict.fromkeys(recipe.tasks.names))  # every task counts alike
+    measured = {name: measure(codebook, tokenizer, load_sources([name], recipe.tasks.step_order), recipe, seed, count // 2) for name in names}
+    measured |= measure(codebook, tokenizer, load_sources(names, recipe.tasks.step_order), recipe, seed, count)
     print(json.dumps(measured), flush=True)
     codebook.save(folder, {"measured": measured, "seed": recipe.seed, "decoder_steps_added": steps})
     return codebook

@@ -9,7 +9,7 @@ import torch
 
 from tessera_training import checkpoint, fixture, safetensors_file
 from tessera_training.curves import svg
-from tessera_training.evaluate import Case, Evaluator, evaluate, pronto_cases, wilson
+from tessera_training.evaluate import Case, Evaluator, evaluate, package_rows, pronto_cases, wilson
 from tessera_training.generate import Grammar, Mode, Phase, generate
 from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, recall_row, row
 from tessera_training.reference import record
@@ -190,6 +190,7 @@ class RunTests(unittest.TestCase):
             place = os.path.join(folder, "checkpoint")
             rows = evaluate(place, {"prontoqa": (pronto_cases(2), "test")}, [Mode.LATENT, Mode.NONE], True, 1, 2)
             self.assertEqual([row["mode"] for row in rows], ["latent", "latent, own latents replayed", "latent, random latents", "none"])
+            self.assertEqual([row["mode"] for row in package_rows(rows)], ["latent", "none"])
             self.assertTrue(all(row["low"] <= row["accuracy"] <= row["high"] for row in rows))
             model, tokenizer = checkpoint.load(place)
             tensors = record(model, tokenizer, trained, seed=1, case_count=1)
