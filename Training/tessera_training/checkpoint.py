@@ -78,7 +78,7 @@ def package_description(recipe: Recipe, tokenizer: Tokenizer, text_tokens_per_la
     """tessera.json: what the exporter needs beside the weights; `evaluate` fills its evaluation rows."""
     nothing = {"prefix": "", "suffix": ""}
     return {
-        "name": recipe.name, "version": recipe.version, "license": "MIT", "description": recipe.description,
+        "name": recipe.name, "version": recipe.version, "license": "MIT", "description": recipe.description, "limits": recipe.limits,
         "special_tokens": {"pad": PAD, "eos": EOS, "think": THINK, "end_think": END_THINK, "bo_latent": BO_LATENT, "eo_latent": EO_LATENT},
         "latents": {"first_id": tokenizer.first_latent, "count": tokenizer.latent_count, "text_tokens_per_latent": text_tokens_per_latent},
         "chat": {"user": nothing, "assistant": nothing, "system": {"prefix": "", "suffix": "\n"}, "strip_leading_space": True},

@@ -88,6 +88,7 @@ class Recipe:
     name: str = "run"
     version: str = "0.1.0"
     description: str = ""
+    limits: list[str] = field(default_factory=list)  # what a user must know; goes into the model card
     seed: int = 0
     threads: int = 1
     tasks: TaskConfig = field(default_factory=TaskConfig)
