@@ -15,7 +15,7 @@ public sealed class ProcessTests : IDisposable
     [Fact]
     public async Task Server_StartedAndTerminated_AnswersItsOwnCurlLineThroughLatentsAndExitsWithZero()
     {
-        await using var server = await ServerProcess.StartAsync(Repository.PackageArguments(_folder));
+        await using var server = await ServerProcess.StartAsync();
 
         var said = Said.FromCompletion(await server.CompleteAsync(server.GreetingRequest()));
         var (exitCode, errors) = await server.StopAsync();
@@ -82,13 +82,8 @@ public sealed class ProcessTests : IDisposable
 
     private string CopyPackage()
     {
-        if (Repository.ShippedPackage is not { } shipped)
-        {
-            return new PackageBuilder().Write(_folder["copy"]);
-        }
-
         var copy = Directory.CreateDirectory(_folder["copy"]).FullName;
-        foreach (var file in Directory.GetFiles(shipped))
+        foreach (var file in Directory.GetFiles(Repository.ShippedPackage))
         {
             File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
         }

@@ -1,6 +1,5 @@
 using System.Reflection;
 using Tessera.Models;
-using Tessera.Testing;
 
 namespace Tessera.EndToEnd.Tests.Support;
 
@@ -17,20 +16,9 @@ internal static class Repository
     /// <summary>Script around the official JavaScript client.</summary>
     public static string NodeClient { get; } = Path.Combine(Root, "tests", "EndToEnd.Tests", "clients", "generate.mjs");
 
-    /// <summary>The model package that the project ships; null while there is none.</summary>
-    public static string? ShippedPackage { get; } = FindPackage();
-
-    /// <summary>Arguments that make the server serve the shipped package, which it finds by itself, or else a made-up one.</summary>
-    public static string[] PackageArguments(TemporaryFolder folder) =>
-        ShippedPackage is null ? ["--Model:Package", new PackageBuilder().Write(folder["package"])] : [];
-
-    private static string? FindPackage()
-    {
-        var packages = Path.Combine(Root, "Models", "packages");
-        return Directory.Exists(packages)
-            ? Path.GetDirectoryName(Directory.GetFiles(packages, ModelPackage.ManifestFileName, SearchOption.AllDirectories).Single())
-            : null;
-    }
+    /// <summary>The model package that the project ships.</summary>
+    public static string ShippedPackage { get; } = Path.GetDirectoryName(
+        Directory.GetFiles(Path.Combine(Root, "Models", "packages"), ModelPackage.ManifestFileName, SearchOption.AllDirectories).Single())!;
 
     private static string FindRoot()
     {
