@@ -26,6 +26,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _threadEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private EngineState _state = EngineState.Starting;
+    private volatile Exception? _endedBy;
     private int _isDisposed;
 
     /// <summary>Creates an engine and starts its thread; it is ready when a warm-up request was answered.</summary>
@@ -71,6 +72,9 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     /// <summary>The codebook, for direct use; null for none.</summary>
     public ICodebook? Codebook { get; }
+
+    /// <summary>What ended the engine's thread, such as a failed warm-up; null otherwise. For whoever runs the server, never for a client.</summary>
+    public Exception? Failure => _endedBy;
 
     /// <summary>Bytes of keys and values that one position takes.</summary>
     public long KvBytesPerPosition => _runner.KvBytesPerPosition;
@@ -226,6 +230,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         }
         catch (Exception exception)
         {
+            // Kept as well: nobody can listen yet when the warm-up fails.
+            _endedBy = exception;
             OnFault(exception);
         }
 

@@ -71,7 +71,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
             return engine;
         }
         await engine.DisposeAsync().ConfigureAwait(false);
-        throw new StartException($"the model of '{package.Directory}' failed its warm-up request");
+        throw new StartException($"the model of '{package.Directory}' failed its warm-up request: {engine.Failure?.Message}", engine.Failure);
     }
 
     // Whatever the native runtime says about a graph is for the person who starts the server: one line of it.

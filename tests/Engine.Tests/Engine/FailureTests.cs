@@ -85,12 +85,13 @@ public sealed class FailureTests
     }
 
     [Fact]
-    public async Task WarmUp_WhenItFails_MakesTheEngineFailed()
+    public async Task WarmUp_WhenItFails_MakesTheEngineFailedAndKeepsTheCause()
     {
         var runner = new ScriptedModelRunner(TestModel.Package, TestModel.TwoSteps) { BeforeRun = _ => throw new InvalidOperationException("no memory") };
         await using var engine = new InferenceEngine(TestModel.Package, runner, null, new EngineOptions(), TimeProvider.System);
 
         Assert.Equal(EngineState.Failed, await engine.WaitUntilStartedAsync());
+        Assert.Equal("no memory", engine.Failure?.Message);
         Assert.True(runner.Steps.Count == 0);
     }
 
