@@ -15,13 +15,13 @@ public sealed record EngineOptions
     /// <summary>Positions in the KV cache over all slots; 0 = slots x the model's positions.</summary>
     public int MaxKvPositions { get; init; }
 
-    /// <summary>Positions of one prefill chunk. 256: keeps the pause that a long prompt causes near one decode step.</summary>
+    /// <summary>Positions of one prefill chunk. 256: bounds the pause that a long prompt causes to one chunk.</summary>
     public int PrefillChunk { get; init; } = 256;
 
     /// <summary>Most tokens a request may ask for.</summary>
     public int MaxTokensLimit { get; init; } = 2048;
 
-    /// <summary>Tokens generated when a request does not say, where limits and room allow. 512: above any trace the shipped model writes.</summary>
+    /// <summary>Tokens generated when a request does not say, where limits and room allow. 512: the shipped model's traces that end at all end within 160.</summary>
     public int DefaultMaxTokens { get; init; } = 512;
 
     /// <summary>Threads of the runtime; 0 = the machine's cores.</summary>
