@@ -3,6 +3,7 @@ using Tessera.Engine.Execution;
 using Tessera.Engine.Reasoning;
 using Tessera.Engine.Requests;
 using Tessera.Engine.Scheduling;
+using Tessera.Engine.Telemetry;
 using Tessera.Models;
 
 namespace Tessera.Engine;
@@ -54,10 +55,10 @@ public sealed class InferenceEngine : IAsyncDisposable
         // Between two steps every request of queue and slots may come, go and be cancelled once: a message always finds room.
         _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
         _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
-        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, timeProvider);
+        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, Telemetry, timeProvider);
         var slots = new SlotMap(runner, slotCount);
         var scheduler = new Scheduler(_queue, slots, _departures, _positionCapacity, options.PrefillChunk, package.Vocabulary.ThinkId);
-        _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, timeProvider);
+        _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, Telemetry, timeProvider);
         new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }
 
@@ -72,6 +73,9 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     /// <summary>The codebook, for direct use; null for none.</summary>
     public ICodebook? Codebook { get; }
+
+    /// <summary>What the engine measures as it happens.</summary>
+    public EngineMeter Telemetry { get; } = new();
 
     /// <summary>What ended the engine's thread, such as a failed warm-up; null otherwise. For whoever runs the server, never for a client.</summary>
     public Exception? Failure => _endedBy;
@@ -144,7 +148,7 @@ public sealed class InferenceEngine : IAsyncDisposable
             return new SubmitResult.Draining();
         }
 
-        return new SubmitResult.Accepted(new Generation(request, sequence.Response.Reader, () => Cancel(sequence)));
+        return new SubmitResult.Accepted(new Generation(request, sequence.Response.Reader, sequence.Response.WhenFinished, () => Cancel(sequence)));
     }
 
     /// <summary>What the engine is doing; safe from any thread.</summary>
@@ -193,6 +197,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         }
 
         Codebook?.Dispose();
+        Telemetry.Dispose();
         if (hasStopped)
         {
             // A thread that hangs in the runtime still uses it: then its memory goes with the process.

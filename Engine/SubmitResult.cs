@@ -25,10 +25,11 @@ public sealed class Generation
 {
     private readonly Action _cancel;
 
-    internal Generation(GenerationRequest request, ChannelReader<GenerationEvent> events, Action cancel)
+    internal Generation(GenerationRequest request, ChannelReader<GenerationEvent> events, Task<FinishedEvent> whenFinished, Action cancel)
     {
         Request = request;
         Events = events;
+        WhenFinished = whenFinished;
         _cancel = cancel;
     }
 
@@ -37,6 +38,9 @@ public sealed class Generation
 
     /// <summary>Events to read; completes after exactly one <see cref="FinishedEvent"/>. Has room for every event of the request, so the loop never waits.</summary>
     public ChannelReader<GenerationEvent> Events { get; }
+
+    /// <summary>The last event, whether or not anybody reads the events; never fails.</summary>
+    public Task<FinishedEvent> WhenFinished { get; }
 
     /// <summary>Asks for cancellation; handled between steps; a Finished event still comes. May be called at any time, any number of times.</summary>
     public void Cancel() => _cancel();

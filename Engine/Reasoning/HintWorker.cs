@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Tessera.Engine.Execution;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Telemetry;
 
 namespace Tessera.Engine.Reasoning;
 
@@ -26,10 +28,10 @@ internal sealed class HintWorker : IAsyncDisposable
     }
 
     /// <summary>Has a span read; never blocks.</summary>
-    public void Enqueue(ResponseStream response, LatentSpan span, IReadOnlyList<int> promptIds)
+    public void Enqueue(ResponseStream response, LatentSpan span, IReadOnlyList<int> promptIds, ActivityContext trace)
     {
         response.ExpectHints();
-        if (!_jobs.Writer.TryWrite(new Job(response, span, promptIds)))
+        if (!_jobs.Writer.TryWrite(new Job(response, span, promptIds, trace)))
         {
             response.DeliverHints(span.Index, span.Codes, []);
         }
@@ -57,16 +59,18 @@ internal sealed class HintWorker : IAsyncDisposable
             return [];
         }
 
+        using var activity = EngineActivities.StartCodebookDecode(job.Trace, job.Span.Codes.Count);
         try
         {
             return _codebook.Decode(job.Span.Codes, job.PromptIds);
         }
         catch (Exception exception)
         {
+            activity?.SetStatus(ActivityStatusCode.Error);
             _failed(exception);
             return [];
         }
     }
 
-    private sealed record Job(ResponseStream Response, LatentSpan Span, IReadOnlyList<int> PromptIds);
+    private sealed record Job(ResponseStream Response, LatentSpan Span, IReadOnlyList<int> PromptIds, ActivityContext Trace);
 }

@@ -56,7 +56,11 @@ public enum FinishReason
 /// <param name="Savings">Against plain chain of thought.</param>
 /// <param name="Timings">Where the time went.</param>
 /// <param name="Error">A sentence for the client when <paramref name="Reason"/> is Error; never exception text.</param>
-public sealed record FinishedEvent(FinishReason Reason, Usage Usage, Savings Savings, Timings Timings, string? Error = null) : GenerationEvent;
+public sealed record FinishedEvent(FinishReason Reason, Usage Usage, Savings Savings, Timings Timings, string? Error = null) : GenerationEvent
+{
+    /// <summary>Latent spans of the response.</summary>
+    public int LatentSpanCount { get; init; }
+}
 
 /// <summary>Tokens of a response by kind; <c>completion = latent + control + reasoning text + answer</c> always. <c>&lt;eos&gt;</c> counts as answer.</summary>
 public sealed record Usage(int PromptTokens, int CachedTokens, int LatentTokens, int ControlTokens, int ReasoningTextTokens, int AnswerTokens)

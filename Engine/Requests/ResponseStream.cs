@@ -22,6 +22,7 @@ internal sealed class ResponseStream
     private readonly Channel<GenerationEvent> _events;
     private readonly SavingsCalculator _savings;
     private readonly Action<ResponseStream> _completed;
+    private readonly TaskCompletionSource<FinishedEvent> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Ending? _ending;
     private int _pendingHints;
     private int _hintedLatents;
@@ -46,6 +47,9 @@ internal sealed class ResponseStream
 
     /// <summary>What the client reads.</summary>
     public ChannelReader<GenerationEvent> Reader => _events.Reader;
+
+    /// <summary>The last event, whether or not the client reads it.</summary>
+    public Task<FinishedEvent> WhenFinished => _finished.Task;
 
     /// <summary>Whether the last event was written.</summary>
     public bool IsCompleted { get; private set; }
@@ -146,10 +150,14 @@ internal sealed class ResponseStream
     {
         int? hintTokens = _hintedLatents == ending.Usage.LatentTokens ? _hintTokens : null;
         var savings = _savings.Estimate(ending.Usage, ending.LatentDelimiterCount, hintTokens, ending.Timings.InterTokenTime);
-        Write(new FinishedEvent(ending.Reason, ending.Usage, savings, ending.Timings, ending.Error));
+        // A span has two delimiters; the last one may have been cut before its second.
+        var spanCount = (ending.LatentDelimiterCount + 1) / 2;
+        var finished = new FinishedEvent(ending.Reason, ending.Usage, savings, ending.Timings, ending.Error) { LatentSpanCount = spanCount };
+        Write(finished);
         IsCompleted = true;
         _events.Writer.Complete();
         _completed(this);
+        _finished.TrySetResult(finished);
     }
 
     private void Write(GenerationEvent generationEvent)

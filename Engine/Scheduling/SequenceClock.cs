@@ -1,9 +1,10 @@
 using Tessera.Engine.Requests;
+using Tessera.Engine.Telemetry;
 
 namespace Tessera.Engine.Scheduling;
 
 /// <summary>Notes when things happened to a sequence. Times are <see cref="TimeProvider"/> timestamps.</summary>
-internal sealed class SequenceClock(TimeProvider timeProvider)
+internal sealed class SequenceClock(TimeProvider timeProvider, EngineMeter? meter = null)
 {
     private readonly long _submitted = timeProvider.GetTimestamp();
     private long? _admitted;
@@ -17,8 +18,14 @@ internal sealed class SequenceClock(TimeProvider timeProvider)
     /// <summary>A token was generated.</summary>
     public void MarkToken()
     {
-        _lastToken = timeProvider.GetTimestamp();
-        _firstToken ??= _lastToken;
+        var now = timeProvider.GetTimestamp();
+        if (_firstToken is not null)
+        {
+            meter?.RecordInterTokenTime(Between(_lastToken, now));
+        }
+
+        _lastToken = now;
+        _firstToken ??= now;
         _tokenCount++;
     }
 

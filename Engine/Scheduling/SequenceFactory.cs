@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Tessera.Engine.Reasoning;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Telemetry;
 using Tessera.Models;
 
 namespace Tessera.Engine.Scheduling;
@@ -8,8 +10,9 @@ namespace Tessera.Engine.Scheduling;
 /// <param name="package">The model.</param>
 /// <param name="kvBytesPerPosition">Bytes of keys and values of one position.</param>
 /// <param name="hints">Reads latent spans; null for none.</param>
+/// <param name="meter">Told about every token.</param>
 /// <param name="timeProvider">Clock.</param>
-internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosition, HintWorker? hints, TimeProvider timeProvider)
+internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosition, HintWorker? hints, EngineMeter meter, TimeProvider timeProvider)
 {
     private readonly GrammarMasks _masks = new(package.Vocabulary);
     private readonly SavingsCalculator _savings = new(package.Manifest.Latents.TextTokensPerLatent, kvBytesPerPosition);
@@ -22,13 +25,16 @@ internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosit
         var response = new ResponseStream(request.MaxTokens, _savings, completed);
         var listener = new Listener(response, request, request.Reasoning.Explain ? hints : null);
         var recorder = new TraceRecorder(package.Vocabulary, package.Tokenizer, package.Manifest.Chat.StripLeadingSpace, request.Stop, listener);
-        return new Sequence(request, response, new TraceGrammar(_masks, request.Reasoning), recorder, new SequenceClock(timeProvider));
+        return new Sequence(request, response, new TraceGrammar(_masks, request.Reasoning), recorder, new SequenceClock(timeProvider, meter));
     }
 
     private sealed class Listener(ResponseStream response, GenerationRequest request, HintWorker? hints) : ITraceListener
     {
+        // Taken on the thread that submits, where the span of the request is the current one.
+        private readonly ActivityContext _trace = Activity.Current?.Context ?? default;
+
         public void OnDelta(GenerationEvent delta) => response.Publish(delta);
 
-        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, request.PromptIds);
+        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, request.PromptIds, _trace);
     }
 }

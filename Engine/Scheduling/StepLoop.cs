@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Tessera.Engine.Execution;
 using Tessera.Engine.Requests;
 using Tessera.Engine.Sampling;
+using Tessera.Engine.Telemetry;
 
 namespace Tessera.Engine.Scheduling;
 
@@ -20,6 +21,7 @@ internal sealed class StepLoop(
     IModelRunner runner,
     Action<Exception> stepFailed,
     bool checksEveryStep,
+    EngineMeter meter,
     TimeProvider timeProvider)
 {
     /// <summary>Failed steps in a row after which the runtime counts as broken. 3: one or two may be the fault of a request.</summary>
@@ -158,12 +160,14 @@ internal sealed class StepLoop(
             admitted.Response.Publish(new AcceptedEvent(admitted.Request.PromptPositions));
         }
 
+        var started = timeProvider.GetTimestamp();
         var step = scheduler.PlanStep();
         var logits = runner.Run(step.Plan);
         Sample(step.Rows, logits);
         scheduler.Advance(step);
         Commit(step.Rows);
         _stepCount++;
+        meter.RecordStep(timeProvider.GetElapsedTime(started));
         Publish(isIdle: false);
         if (checksEveryStep)
         {
