@@ -24,6 +24,18 @@ public sealed record EngineOptions
     /// <summary>Tokens generated when a request does not say, where limits and room allow. 512: the shipped model's traces that end at all end within 160.</summary>
     public int DefaultMaxTokens { get; init; } = 512;
 
+    /// <summary>Most responses to one prompt. 8: half of the default slots, so that one request cannot take them all.</summary>
+    public int MaxChoices { get; init; } = 8;
+
+    /// <summary>Most alternatives per token with log probabilities. 20: what OpenAI allows.</summary>
+    public int MaxTopLogprobs { get; init; } = 20;
+
+    /// <summary>Most entries of a logit bias. 300: what OpenAI allows.</summary>
+    public int MaxLogitBiasEntries { get; init; } = 300;
+
+    /// <summary>Most stop ids. 16: above what any chat format needs.</summary>
+    public int MaxStopTokenIds { get; init; } = 16;
+
     /// <summary>Threads of the runtime; 0 = the machine's cores.</summary>
     public int Threads { get; init; }
 
@@ -46,6 +58,10 @@ public sealed record EngineOptions
         Check(nameof(PrefillChunk), PrefillChunk, 1, 1_000_000);
         Check(nameof(MaxTokensLimit), MaxTokensLimit, 1, 1_000_000);
         Check(nameof(DefaultMaxTokens), DefaultMaxTokens, 1, 1_000_000);
+        Check(nameof(MaxChoices), MaxChoices, 1, 1024);
+        Check(nameof(MaxTopLogprobs), MaxTopLogprobs, 0, 1000);
+        Check(nameof(MaxLogitBiasEntries), MaxLogitBiasEntries, 0, 100_000);
+        Check(nameof(MaxStopTokenIds), MaxStopTokenIds, 0, 1000);
         Check(nameof(Threads), Threads, 0, 1024);
         return problems;
 

@@ -19,7 +19,23 @@ public sealed record EngineStatus(
     long KvBytesPeak,
     long KvPositionsCapacity,
     long StepCount,
-    TimeSpan SinceLastProgress);
+    TimeSpan SinceLastProgress)
+{
+    /// <summary>Prompt tokens for which a cached prefix was looked for.</summary>
+    public long PrefixCacheQueriedTokens { get; init; }
+
+    /// <summary>Prompt tokens that were copied instead of computed.</summary>
+    public long PrefixCacheHitTokens { get; init; }
+
+    /// <summary>Times a sequence lost its positions to an older one.</summary>
+    public long PreemptionCount { get; init; }
+
+    /// <summary>Prompt tokens of the requests in the queue.</summary>
+    public long WaitingTokens { get; init; }
+
+    /// <summary>Bytes of keys and values that are kept: positions in use and cached prefixes.</summary>
+    public long KvBytesResident { get; init; }
+}
 
 /// <summary>Life cycle of an engine.</summary>
 public enum EngineState

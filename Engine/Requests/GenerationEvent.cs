@@ -1,7 +1,21 @@
 namespace Tessera.Engine.Requests;
 
 /// <summary>One thing that happened to a request. The order is: Accepted, then deltas, then exactly one Finished.</summary>
-public abstract record GenerationEvent;
+public abstract record GenerationEvent
+{
+    /// <summary>Which of the request's n responses it is about, from 0; 0 for events of the whole request.</summary>
+    public int Choice { get; init; }
+}
+
+/// <summary>How probable a token was.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Logprob">Natural logarithm of its probability, at least -9999.</param>
+/// <param name="Top">The most probable ids at its place, best first; as many as were asked for.</param>
+/// <remarks>
+/// Of the distribution that the model's logits give over the whole vocabulary, before grammar, bias, penalties, temperature and truncation: what a token's
+/// log probability says about the model does not depend on how it was sampled.
+/// </remarks>
+public sealed record TokenLogprob(int Id, float Logprob, IReadOnlyList<(int Id, float Logprob)> Top);
 
 /// <summary>The request has a slot.</summary>
 /// <param name="PromptTokens">Tokens of the prompt, <c>&lt;think&gt;</c> included.</param>
@@ -11,7 +25,11 @@ public sealed record AcceptedEvent(int PromptTokens) : GenerationEvent;
 /// <param name="Span">Which latent span of the response, from 0.</param>
 /// <param name="Index">Position inside the span, from 0.</param>
 /// <param name="Code">Code of the codebook.</param>
-public sealed record LatentEvent(int Span, int Index, int Code) : GenerationEvent;
+public sealed record LatentEvent(int Span, int Index, int Code) : GenerationEvent
+{
+    /// <summary>One entry per id, when the request asked for them; null otherwise.</summary>
+    public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
+}
 
 /// <summary>The codebook decoder has read a latent that was sent before.</summary>
 /// <param name="Span">Span of the latent.</param>
@@ -24,12 +42,20 @@ public sealed record LatentHintEvent(int Span, int Index, int Code, string Hint,
 /// <summary>Reasoning spelled out.</summary>
 /// <param name="Text">Whole UTF-8 characters; may be empty while a character is unfinished.</param>
 /// <param name="TokenIds">Ids behind it.</param>
-public sealed record ReasoningTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent;
+public sealed record ReasoningTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent
+{
+    /// <summary>One entry per id, when the request asked for them; null otherwise.</summary>
+    public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
+}
 
 /// <summary>A part of the answer.</summary>
 /// <param name="Text">Whole UTF-8 characters; may be empty while a character is unfinished.</param>
 /// <param name="TokenIds">Ids behind it.</param>
-public sealed record AnswerTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent;
+public sealed record AnswerTextEvent(string Text, IReadOnlyList<int> TokenIds) : GenerationEvent
+{
+    /// <summary>One entry per id, when the request asked for them; null otherwise.</summary>
+    public IReadOnlyList<TokenLogprob>? Logprobs { get; init; }
+}
 
 /// <summary>Why a response ended.</summary>
 public enum FinishReason
@@ -48,7 +74,16 @@ public enum FinishReason
 
     /// <summary>The server is shutting down.</summary>
     Shutdown,
+
+    /// <summary>The request's time limit was reached.</summary>
+    Deadline,
 }
+
+/// <summary>One of several responses ended; for requests with n above 1, before the one <see cref="FinishedEvent"/>.</summary>
+/// <param name="Reason">Why it ended.</param>
+/// <param name="Usage">Its tokens by kind.</param>
+/// <param name="Savings">Against plain chain of thought.</param>
+public sealed record ChoiceFinishedEvent(FinishReason Reason, Usage Usage, Savings Savings) : GenerationEvent;
 
 /// <summary>The last event of every request.</summary>
 /// <param name="Reason">Why it ended.</param>

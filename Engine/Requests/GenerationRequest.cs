@@ -35,8 +35,27 @@ public sealed record ReasoningOptions(ReasoningMode Mode, int? LatentBudget, int
 /// <param name="Temperature">0 = greedy.</param>
 /// <param name="TopK">0 = off.</param>
 /// <param name="TopP">1 = off.</param>
-/// <param name="Seed">Same seed, same tokens, in any batch.</param>
-public sealed record SamplingOptions(float Temperature, int TopK, float TopP, ulong Seed);
+/// <param name="Seed">Same seed, same tokens, in any batch. Response c of n uses the seed plus c.</param>
+public sealed record SamplingOptions(float Temperature, int TopK, float TopP, ulong Seed)
+{
+    /// <summary>Least probability of a candidate as a part of the best one's; 0 = off.</summary>
+    public float MinP { get; init; }
+
+    /// <summary>Divides positive logits of text ids of prompt and response, multiplies negative ones; 1 = off.</summary>
+    public float RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Taken from the logit of a text id for each time the response has it; 0 = off.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Taken from the logit of a text id that the response has; 0 = off.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Added to the logits of ids; null = off.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>Whether logits depend on what the sequence has said.</summary>
+    internal bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
+}
 
 /// <summary>What a client asked for, after validation: every value is in range and effective.</summary>
 public sealed class GenerationRequest
@@ -49,6 +68,12 @@ public sealed class GenerationRequest
         Reasoning = effective.Reasoning;
         Sampling = effective.Sampling;
         Stop = effective.Stop;
+        StopTokenIds = effective.Extent.StopTokenIds;
+        MinTokens = effective.Extent.MinTokens;
+        Logprobs = effective.Extent.Logprobs;
+        N = effective.Extent.N;
+        Timeout = effective.Extent.Timeout;
+        CacheSalt = effective.Extent.CacheSalt;
     }
 
     /// <summary>Id that the client sees.</summary>
@@ -69,10 +94,28 @@ public sealed class GenerationRequest
     /// <summary>Texts that end the answer; never matched inside latents or reasoning.</summary>
     public IReadOnlyList<string> Stop { get; }
 
+    /// <summary>Ids that end the answer; without effect inside reasoning.</summary>
+    public IReadOnlyList<int> StopTokenIds { get; }
+
+    /// <summary>Generated tokens before which nothing ends the answer; 0 = off.</summary>
+    public int MinTokens { get; }
+
+    /// <summary>Alternatives to report for each token; null = no log probabilities.</summary>
+    public int? Logprobs { get; }
+
+    /// <summary>Responses to the prompt.</summary>
+    public int N { get; }
+
+    /// <summary>Time from submission after which the request ends; null = no limit.</summary>
+    public TimeSpan? Timeout { get; }
+
+    /// <summary>Only requests with the same salt share cached prompt prefixes.</summary>
+    public string? CacheSalt { get; }
+
     /// <summary>Positions of the prompt in the KV cache: the prompt ids and <c>&lt;think&gt;</c>.</summary>
     internal int PromptPositions => PromptIds.Count + 1;
 
-    /// <summary>Most positions that the request can take: the prompt and every token it may generate.</summary>
+    /// <summary>Most positions that one response of the request can take: the prompt and every token it may generate.</summary>
     internal int WorstCasePositions => PromptPositions + MaxTokens;
 
     /// <summary>Checks a request and fills in defaults. Reports all problems together.</summary>
@@ -98,4 +141,7 @@ public sealed class GenerationRequest
 
 /// <summary>The values of a valid request, on their way from the reader into the request.</summary>
 internal sealed record EffectiveRequest(
-    string RequestId, int[] PromptIds, int MaxTokens, ReasoningOptions Reasoning, SamplingOptions Sampling, IReadOnlyList<string> Stop);
+    string RequestId, int[] PromptIds, int MaxTokens, ReasoningOptions Reasoning, SamplingOptions Sampling, IReadOnlyList<string> Stop, RequestExtent Extent);
+
+/// <summary>How many responses, how long, and what comes with them.</summary>
+internal sealed record RequestExtent(IReadOnlyList<int> StopTokenIds, int MinTokens, int? Logprobs, int N, TimeSpan? Timeout, string? CacheSalt);

@@ -11,11 +11,8 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
     private const int MaxStopCount = 4;
     private const int MaxStopCharacters = 64;
     private const int MaxRequestIdCharacters = 128;
-    private const int MaxTopK = 1_000_000;
-    private const double MaxTemperature = 2;
-
-    // Far above the mean of any tokenizer: a prompt that cannot fit is refused before it costs any tokenising.
-    private const int MaxCharactersPerPosition = 16;
+    private const int MaxCacheSaltCharacters = 256;
+    private static readonly TimeSpan MaxTimeout = TimeSpan.FromDays(1);
 
     // <boLatent>, one latent and <eoLatent>: the shortest latent span.
     private const int ShortestLatentSpan = 3;
@@ -38,12 +35,95 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
     {
         var requestId = ReadRequestId();
         var reasoning = ReadReasoning();
-        var sampling = ReadSampling();
+        var sampling = new SamplingReader(input, package, options, names, _problems).Read(seedSource);
         var stop = ReadStop();
         var maxTokens = (int?)_problems.WholeNumber(names.MaxTokens, input.MaxTokens, 1, options.MaxTokensLimit);
-        var promptIds = ReadPrompt();
+        var promptIds = new PromptReader(input, package, names, _problems).Read(PositionLimit);
         var effectiveMaxTokens = promptIds is null ? 0 : FitMaxTokens(maxTokens, promptIds.Length);
-        return Problems.Count == 0 ? new EffectiveRequest(requestId, promptIds!, effectiveMaxTokens, reasoning, sampling, stop) : null;
+        var extent = ReadExtent(effectiveMaxTokens, promptIds?.Length ?? 0);
+        return Problems.Count == 0 ? new EffectiveRequest(requestId, promptIds!, effectiveMaxTokens, reasoning, sampling, stop, extent) : null;
+    }
+
+    // Positions over all slots.
+    private long PositionCapacity =>
+        options.MaxKvPositions > 0 ? options.MaxKvPositions : (long)options.MaxSlots * package.Manifest.Architecture.MaxPositions;
+
+    private RequestExtent ReadExtent(int maxTokens, int promptTokens)
+    {
+        var stopIds = ReadStopTokenIds();
+        var minTokens = (int)(_problems.WholeNumber(names.MinTokens, input.MinTokens, 0, options.MaxTokensLimit) ?? 0);
+        if (maxTokens > 0 && minTokens > maxTokens)
+        {
+            _problems.Add(names.MinTokens, $"must be at most {names.MaxTokens}, which is {maxTokens}; got {minTokens}");
+        }
+
+        var logprobs = (int?)_problems.WholeNumber(names.Logprobs, input.Logprobs, 0, options.MaxTopLogprobs);
+        var n = (int)(_problems.WholeNumber(names.N, input.N, 1, Math.Min(options.MaxChoices, options.MaxSlots)) ?? 1);
+        RefuseWhatIsMissing();
+        var worstCase = (long)n * (promptTokens + 1 + maxTokens);
+        if (n > 1 && maxTokens > 0 && worstCase > PositionCapacity)
+        {
+            _problems.Add(names.N, $"{n} responses may take {worstCase} positions, the KV cache has {PositionCapacity}");
+        }
+
+        return new RequestExtent(stopIds, minTokens, logprobs, n, ReadTimeout(), ReadCacheSalt());
+    }
+
+    // What is not effective is refused, so that nobody takes it for granted.
+    private void RefuseWhatIsMissing()
+    {
+        (string Field, bool IsUsed)[] missing =
+        [
+            (names.MinP, input.MinP > 0), (names.RepetitionPenalty, input.RepetitionPenalty is not (null or 1)),
+            (names.FrequencyPenalty, input.FrequencyPenalty is not (null or 0)), (names.PresencePenalty, input.PresencePenalty is not (null or 0)),
+            (names.LogitBias, input.LogitBias is { Count: > 0 }), (names.MinTokens, input.MinTokens > 0),
+            (names.StopTokenIds, input.StopTokenIds is { Count: > 0 }), (names.Logprobs, input.Logprobs is not null),
+            (names.N, input.N > 1), (names.Timeout, input.Timeout is not null),
+        ];
+        foreach (var (field, _) in missing.Where(item => item.IsUsed))
+        {
+            _problems.Add(field, "is not supported");
+        }
+    }
+
+    private IReadOnlyList<int> ReadStopTokenIds()
+    {
+        var ids = input.StopTokenIds ?? [];
+        if (ids.Count > options.MaxStopTokenIds)
+        {
+            _problems.Add(names.StopTokenIds, $"must have at most {options.MaxStopTokenIds} entries; got {ids.Count}");
+            return [];
+        }
+
+        for (var i = 0; i < ids.Count; i++)
+        {
+            if (ids[i] < 0 || ids[i] >= package.Vocabulary.Size)
+            {
+                _problems.Add($"{names.StopTokenIds}[{i}]", $"must be an id of the vocabulary, 0 to {package.Vocabulary.Size - 1}; got {ids[i]}");
+            }
+        }
+
+        return [.. ids];
+    }
+
+    private TimeSpan? ReadTimeout()
+    {
+        if (input.Timeout is { } timeout && (timeout <= TimeSpan.Zero || timeout > MaxTimeout))
+        {
+            _problems.Add(names.Timeout, $"must be above 0 and at most {MaxTimeout.TotalSeconds} seconds; got {ProblemList.Show(timeout.TotalSeconds)}");
+        }
+
+        return input.Timeout;
+    }
+
+    private string? ReadCacheSalt()
+    {
+        if (input.CacheSalt?.Length > MaxCacheSaltCharacters)
+        {
+            _problems.Add(names.CacheSalt, $"must have at most {MaxCacheSaltCharacters} characters; got {input.CacheSalt.Length}");
+        }
+
+        return input.CacheSalt;
     }
 
     private string ReadRequestId()
@@ -125,19 +205,6 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
 
     private static string Name(ReasoningMode mode) => Modes.First(entry => entry.Mode == mode).Name;
 
-    private SamplingOptions ReadSampling()
-    {
-        var defaults = package.Manifest.Sampling;
-        var temperature = _problems.Number(names.Temperature, input.Temperature, 0, lowIncluded: true, MaxTemperature) ?? defaults.Temperature;
-        var topK = (int)(_problems.WholeNumber(names.TopK, input.TopK, 0, MaxTopK) ?? defaults.TopK);
-        var topP = _problems.Number(names.TopP, input.TopP, 0, lowIncluded: false, 1) ?? defaults.TopP;
-        var seed = _problems.WholeNumber(names.Seed, input.Seed, 0, SeedLimit);
-
-        // Greedy sampling draws nothing: 0 keeps its echo the same every time.
-        var effectiveSeed = seed is { } given ? (ulong)given : temperature == 0 ? 0 : seedSource();
-        return new SamplingOptions(temperature, topK, topP, effectiveSeed);
-    }
-
     private IReadOnlyList<string> ReadStop()
     {
         var stop = input.Stop ?? [];
@@ -158,85 +225,13 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
         return [.. stop];
     }
 
-    private int[]? ReadPrompt()
-    {
-        if (input.Prompt is null && input.Chat is null)
-        {
-            _problems.Add(names.Prompt, $"is required: give {names.Prompt} or {names.Chat}");
-            return null;
-        }
-
-        if (input.Prompt is not null && input.Chat is not null)
-        {
-            _problems.Add(names.Prompt, $"must not be given together with {names.Chat}");
-            return null;
-        }
-
-        return input.Prompt is not null ? ReadText(input.Prompt) : ReadChat(input.Chat!);
-    }
-
-    private int[]? ReadText(string prompt)
-    {
-        if (prompt.Length == 0)
-        {
-            _problems.Add(names.Prompt, "must not be empty");
-            return null;
-        }
-
-        return HasTokenisableLength(names.Prompt, prompt.Length) ? package.Tokenizer.Encode(prompt) : null;
-    }
-
-    private int[]? ReadChat(IReadOnlyList<ChatTurn> chat)
-    {
-        if (chat.Count == 0)
-        {
-            _problems.Add(names.Chat, "must have at least one message");
-            return null;
-        }
-
-        var before = Problems.Count;
-        long characters = 0;
-        for (var i = 0; i < chat.Count; i++)
-        {
-            CheckMessage($"{names.Chat}[{i}]", chat[i]);
-            characters += chat[i].Content?.Length ?? 0;
-        }
-
-        return Problems.Count == before && HasTokenisableLength(names.Chat, characters) ? package.EncodeChat(chat) : null;
-    }
-
-    private void CheckMessage(string field, ChatTurn message)
-    {
-        if (message.Role is not ("system" or "user" or "assistant"))
-        {
-            _problems.Add($"{field}.role", $"must be one of system, user, assistant; got {ProblemList.Show(message.Role ?? "")}");
-        }
-
-        if (string.IsNullOrEmpty(message.Content))
-        {
-            _problems.Add($"{field}.content", "must not be empty");
-        }
-    }
-
-    private bool HasTokenisableLength(string field, long characters)
-    {
-        var limit = (long)PositionLimit * MaxCharactersPerPosition;
-        if (characters <= limit)
-        {
-            return true;
-        }
-
-        _problems.Add(field, $"must have at most {limit} characters for the {PositionLimit} positions of this model; got {characters}");
-        return false;
-    }
-
     private int FitMaxTokens(int? maxTokens, int promptTokens)
     {
         // <think> follows the prompt, and at least one token must fit after it.
         var room = PositionLimit - promptTokens - 1;
         if (room < 1)
         {
-            var field = input.Prompt is not null ? names.Prompt : names.Chat;
+            var field = input.Prompt is not null ? names.Prompt : input.Chat is not null ? names.Chat : names.PromptIds;
             _problems.Add(
                 field,
                 $"must have at most {PositionLimit - 2} tokens, so that <think> and one token fit into {PositionLimit} positions; got {promptTokens} tokens");
