@@ -114,7 +114,7 @@ class SafetensorsTests(unittest.TestCase):
             with self.assertRaises(ValueError):
                 safetensors_file.read(path)
             with self.assertRaises(ValueError):
-                safetensors_file.write(path, {"h": torch.zeros(2, dtype=torch.float16)})
+                safetensors_file.write(path, {"d": torch.zeros(2, dtype=torch.float64)})
 
 
 if __name__ == "__main__":
