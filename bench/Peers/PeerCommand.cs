@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Spectre.Console;
+using Tessera.Bench.LlamaCpp;
+using Tessera.Bench.Timing;
+
+namespace Tessera.Bench.Peers;
+
+/// <summary><c>peers</c>: packages of the 1B shape against llama.cpp, and <c>side</c>, which it starts.</summary>
+internal static class PeerCommand
+{
+    private const int MaxSequences = 8;
+    private const int PositionsPerSequence = 1024;
+
+    /// <summary>The command that a person calls.</summary>
+    public static Command Create()
+    {
+        var packages = new Option<string[]>("--package") { Description = "NAME=FOLDER of a package in the 1B shape; may be given several times", AllowMultipleArgumentsPerToken = true };
+        var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
+        var threads = new Option<int>("--threads") { Description = "Threads of every side", DefaultValueFactory = _ => 2 };
+        var work = new Option<string>("--work") { Description = "Folder for the random GGUF files (1 to 2 GB)", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "tessera-bench") };
+        var command = new Command("peers", "Packages of the Llama 1B shape against llama.cpp: prefill and decode, same shapes, random weights") { packages, rounds, threads, work };
+        command.SetAction(parse => Run(parse.GetValue(packages) ?? [], parse.GetValue(rounds), parse.GetValue(threads), parse.GetValue(work)!));
+        return command;
+    }
+
+    /// <summary>The command that <c>peers</c> calls.</summary>
+    public static Command CreateSide()
+    {
+        var engine = new Argument<string>("engine");
+        var path = new Argument<string>("path");
+        var threads = new Argument<int>("threads");
+        var folder = new Argument<string>("folder") { Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("side", "One side of a comparison; started by peers") { engine, path, threads, folder };
+        command.Hidden = true;
+        command.SetAction(parse =>
+        {
+            using var model = Load(parse.GetValue(engine)!, parse.GetValue(path)!, parse.GetValue(threads), parse.GetValue(folder));
+            SideLoop.Run(model, Console.In, Console.Out);
+        });
+        return command;
+    }
+
+    private static ITimedModel Load(string engine, string path, int threads, string? folder)
+    {
+        if (engine == "onnx")
+        {
+            return new OnnxModel(path, threads, MaxSequences);
+        }
+
+        LlamaNative.Load(folder!);
+        return new LlamaModel(path, threads, MaxSequences, PositionsPerSequence, ModelShape.Llama1B.Vocabulary);
+    }
+
+    private static int Run(string[] packages, int rounds, int threads, string work)
+    {
+        if (packages.FirstOrDefault(package => !package.Contains('=', StringComparison.Ordinal)) is { } bad)
+        {
+            Console.Error.WriteLine($"--package: expected NAME=FOLDER, found '{bad}'");
+            return 1;
+        }
+
+        var library = LlamaLibrary.Fetch();
+        Directory.CreateDirectory(work);
+        var sides = new List<Side>();
+        try
+        {
+            foreach (var type in (GgufType[])[GgufType.Q4_0, GgufType.Q8_0])
+            {
+                sides.Add(Side.Start($"llama.cpp {type}", "llama", GgufFile(work, type), threads.ToString(CultureInfo.InvariantCulture), library));
+            }
+
+            foreach (var package in packages)
+            {
+                var parts = package.Split('=', 2);
+                sides.Add(Side.Start($"Tessera {parts[0]}", "onnx", parts[1], threads.ToString(CultureInfo.InvariantCulture)));
+            }
+
+            Show(sides, PeerComparison.Run(sides, rounds, message => Console.Error.WriteLine(message)));
+            return 0;
+        }
+        finally
+        {
+            sides.ForEach(side => side.Dispose());
+        }
+    }
+
+    private static string GgufFile(string work, GgufType type)
+    {
+        var path = Path.Combine(work, $"{ModelShape.Llama1B.Name}-{type}.gguf");
+        if (!File.Exists(path))
+        {
+            Console.Error.WriteLine($"writing {path}");
+            GgufWriter.Write(path + ".part", ModelShape.Llama1B, type);
+            File.Move(path + ".part", path);
+        }
+
+        return path;
+    }
+
+    private static void Show(List<Side> sides, IReadOnlyList<Series> series)
+    {
+        var reference = sides[0].Name;
+        var table = new Table().AddColumn("side").AddColumn("load s").AddColumn("resident MB");
+        foreach (var measure in Measure.All)
+        {
+            table.AddColumn($"{measure.Name}\ntok/s (min - max), ratio");
+        }
+
+        foreach (var side in sides)
+        {
+            var cells = new List<string> { side.Name, Format($"{side.LoadSeconds:F1}"), Format($"{side.Ask("memory") / 1e6:F0}") };
+            foreach (var measure in Measure.All)
+            {
+                var own = Find(side.Name, measure);
+                cells.Add(Format($"{own.Median:F1} ({own.TokensPerSecond.Min():F1} - {own.TokensPerSecond.Max():F1}), {own.Median / Find(reference, measure).Median:F2}"));
+            }
+
+            table.AddRow([.. cells.Select(Markup.Escape)]);
+        }
+
+        AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 200);
+        AnsiConsole.Write(table);
+
+        Series Find(string side, Measure measure) => series.Single(one => one.Side == side && one.Measure == measure);
+    }
+
+    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

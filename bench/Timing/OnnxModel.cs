@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using Tessera.Engine;
+using Tessera.Engine.Execution;
+using Tessera.Models;
+
+namespace Tessera.Bench.Timing;
+
+/// <summary>A package's decoder graph under the engine's own runner, without scheduler and sampler.</summary>
+internal sealed class OnnxModel : ITimedModel
+{
+    private readonly IModelRunner _runner;
+    private readonly int[][] _ids;
+    private readonly int _idLimit;
+    private int _sequences;
+    private int _position;
+
+    /// <summary>Loads the package.</summary>
+    public OnnxModel(string package, int threads, int maxSequences)
+    {
+        var loaded = ModelPackage.Load(package);
+        _runner = OnnxModels.Load(loaded, new EngineOptions { MaxSlots = maxSequences, Threads = threads }, out var codebook);
+        codebook?.Dispose();
+        _idLimit = loaded.Vocabulary.ThinkId;
+        _ids = [.. Enumerable.Range(0, maxSequences).Select(_ => new int[_runner.MaxPositions])];
+    }
+
+    /// <summary>Positions per sequence.</summary>
+    public int MaxPositions => _runner.MaxPositions;
+
+    /// <inheritdoc/>
+    public void Begin(int batch, int context)
+    {
+        Forget();
+        for (var slot = 0; slot < batch; slot++)
+        {
+            RunPrompt(slot, context);
+        }
+
+        (_sequences, _position) = (batch, context);
+    }
+
+    /// <inheritdoc/>
+    public double Decode(int steps)
+    {
+        var slices = new SequenceSlice[_sequences];
+        var watch = Stopwatch.StartNew();
+        for (var step = 0; step < steps; step++, _position++)
+        {
+            for (var slot = 0; slot < _sequences; slot++)
+            {
+                _ids[slot][_position] = ((_position * 17) + slot) % _idLimit;
+                slices[slot] = new SequenceSlice(slot, _ids[slot], _position, 1, WantsLogits: true);
+            }
+
+            _runner.Run(new StepPlan(slices, null));
+        }
+
+        return watch.Elapsed.TotalSeconds;
+    }
+
+    /// <inheritdoc/>
+    public double Prefill(int positions)
+    {
+        Forget();
+        var watch = Stopwatch.StartNew();
+        RunPrompt(0, positions);
+        return watch.Elapsed.TotalSeconds;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _runner.Dispose();
+
+    private void Forget()
+    {
+        for (var slot = 0; slot < _runner.SlotCount; slot++)
+        {
+            _runner.ReleaseSlot(slot);
+        }
+    }
+
+    private void RunPrompt(int slot, int positions)
+    {
+        for (var i = 0; i < positions; i++)
+        {
+            _ids[slot][i] = ((i * 37) + (slot * 101)) % _idLimit;
+        }
+
+        _runner.Run(new StepPlan([], new SequenceSlice(slot, _ids[slot], 0, positions, WantsLogits: true)));
+    }
+}
