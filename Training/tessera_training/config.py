@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import tomllib
 import typing
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 class TaskConfig:
     names: list[str] = field(default_factory=lambda: ["prosqa", "prontoqa"])
     step_order: str = "walk_back"  # ProsQA only; "forward" is the released order
-    exclude_prosqa: str = ""  # released file whose prompts are never drawn
+    exclude_prosqa: str = ""  # released file whose graphs are never drawn; a recipe file names it relative to itself
+    dead_end_rate: float = 0.15  # ProsQA walks that go to a wrong name first: twice this share
+    variant_rate: float = 0.0  # of the prompts: other surface forms, a third of them in lower case
 
 
 @dataclass
@@ -113,7 +116,10 @@ def parse(values: dict) -> Recipe:
 
 def load(path: str) -> Recipe:
     with open(path, "rb") as file:
-        return parse(tomllib.load(file))
+        recipe = parse(tomllib.load(file))
+    if recipe.tasks.exclude_prosqa:
+        recipe.tasks.exclude_prosqa = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), recipe.tasks.exclude_prosqa))
+    return recipe
 
 
 def _fill(kind: type, values: dict, where: str):

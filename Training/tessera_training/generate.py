@@ -1,6 +1,7 @@
 """Greedy decoding under the grammar of reasoning sequences, in batches with a KV cache (used by `evaluate`)."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,10 +27,10 @@ class Phase(Enum):
 
 
 class Grammar:
-    """Which ids may follow. Masks are bool [vocab]."""
+    """Which ids may follow. Masks are bool [vocab]. After `latent_budget` latents (None: no limit) the span must end."""
 
-    def __init__(self, tokenizer: Tokenizer, mode: Mode) -> None:
-        self.tokenizer, self.mode = tokenizer, mode
+    def __init__(self, tokenizer: Tokenizer, mode: Mode, latent_budget: int | None = None) -> None:
+        self.tokenizer, self.mode, self.latent_budget = tokenizer, mode, latent_budget
         self._text = torch.zeros(tokenizer.size, dtype=torch.bool)
         self._text[2:tokenizer.text_size] = True
 
@@ -38,7 +39,7 @@ class Grammar:
         if phase is Phase.DONE:
             mask[tokenizer.pad] = True
         elif phase is Phase.LATENTS:
-            mask[tokenizer.first_latent:] = True
+            mask[tokenizer.first_latent:] = self.latent_budget is None or latent_count < self.latent_budget
             mask[tokenizer.eo_latent] = latent_count > 0
         elif phase is Phase.ANSWER:
             mask |= self._text
@@ -75,7 +76,12 @@ class Generated:
 
     ids: list[int] = field(default_factory=list)
     finished: bool = False
-    log_probability: float = 0.0
+    answer_log_probability: float = 0.0  # of the ids after `</think>`, under the grammar
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the answer given the reasoning; 0 when there is none."""
+        return math.exp(self.answer_log_probability) if self.finished else 0.0
 
     def answer(self, tokenizer: Tokenizer) -> str | None:
         """Text after `</think>`, None when it never came to an end."""
@@ -89,19 +95,25 @@ class Generated:
 
 @torch.no_grad()
 def generate(model: TesseraLlama, tokenizer: Tokenizer, prompts: list[list[int]], mode: Mode, limit: int = 160,
-             forced: list[list[int]] | None = None, state: GenerationState | None = None) -> list[Generated]:
+             forced: list[list[int]] | None = None, state: GenerationState | None = None, latent_budget: int | None = None) -> list[Generated]:
     """Greedy continuation of prompts that end in `<think>`; `forced` ids come first, whatever the model prefers.
 
     `state` is a cache that holds the prompts already (it is changed).
     """
-    grammar, count = Grammar(tokenizer, mode), len(prompts)
+    grammar, count = Grammar(tokenizer, mode, latent_budget), len(prompts)
     state = state or GenerationState(model, prompts, limit)
     phases, latent_counts, results = [Phase.START] * count, [0] * count, [Generated() for _ in range(count)]
     forced = forced or [[] for _ in range(count)]
     logits = state.next_logits
     for position in range(limit):
         masks = torch.stack([grammar.allowed(phase, latents) for phase, latents in zip(phases, latent_counts)])
-        chosen = logits.masked_fill(~masks, float("-inf")).argmax(-1)
+        allowed = logits.masked_fill(~masks, float("-inf"))
+        chosen = allowed.argmax(-1)
+        answering = torch.tensor([phase is Phase.ANSWER for phase in phases])
+        if answering.any():
+            best = torch.log_softmax(allowed[answering], -1).max(-1).values
+            for index, value in zip(answering.nonzero()[:, 0].tolist(), best.tolist()):
+                results[index].answer_log_probability += value
         for index in range(count):
             if phases[index] is Phase.DONE:
                 continue

@@ -16,8 +16,8 @@ import torch
 
 from .config import Recipe
 from .model import TesseraLlama
-from .tasks import load_sources
-from .tokenizer import Tokenizer, build
+from .tasks import sources_of
+from .tokenizer import Tokenizer, build, synonyms
 from .vqvae import Codebook
 
 QUARTER_PAIRS = ((3, 1), (0, 1), (1, 3), (0, 3))  # (quarter of the query, quarter of the key), one per head
@@ -36,6 +36,10 @@ def spelling_aliases(tokenizer: Tokenizer) -> dict[int, int]:
             if found is not None and found != token and len(text.strip()) > 1:
                 aliases[token] = found
                 break
+    for text, source in synonyms().items():
+        if text in by_text and source in by_text:
+            aliases[by_text[text]] = by_text[source]
+            aliases.pop(by_text[source], None)
     return aliases
 
 
@@ -45,7 +49,7 @@ def latent_aliases(codebook: Codebook, tokenizer: Tokenizer, recipe: Recipe, cou
     from .train_vqvae import TraceBatch, draw_traces
 
     rng = random.Random(recipe.seed + 7)
-    sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+    sources = sources_of(recipe.tasks)
     batch = TraceBatch(draw_traces(rng, sources, count), tokenizer, recipe)
     codes = codebook.encode(batch.text.flatten(1), batch.prompt)[batch.valid]
     present = torch.zeros(len(codes), tokenizer.text_size).scatter_(1, batch.text[batch.valid], 1.0)

@@ -93,7 +93,7 @@ def recall_row(rng: random.Random, tokenizer: Tokenizer, facts: str, sentence_co
     ids, labels = [], []
     for sentence in rng.sample(sentences, min(sentence_count, len(sentences))):
         tokens = tokenizer.encode(f" {sentence}.")
-        given = 2 if sentence.startswith(("Every ", "Each ")) else 1
+        given = 2 if sentence.lower().startswith(("every ", "each ")) else 1
         labels += [IGNORED] * given + tokens[given:]
         ids += tokens
     return ids, labels[1:] + [IGNORED]
@@ -153,7 +153,7 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
 
 def main() -> None:
     from . import config as recipes
-    from .tasks import load_sources
+    from .tasks import sources_of
     from .tokenizer import build
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -164,7 +164,7 @@ def main() -> None:
     tokenizer, rng = Tokenizer(build(codebook.config.codes)), random.Random(recipe.seed)
     print(f"seed {recipe.seed}")
     coder = StepCoder(codebook, tokenizer)
-    for source in load_sources(recipe.tasks.names, recipe.tasks.step_order):
+    for source in sources_of(recipe.tasks):
         for long_batch in (False, True):
             batch = mixed_batch(rng, [source.make(rng, 3, True)], tokenizer, coder, recipe.mix, long_batch)
             for ids in batch.branches[0].tolist():

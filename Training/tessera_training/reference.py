@@ -21,7 +21,7 @@ from .vqvae import Codebook
 
 @torch.no_grad()
 def record(model: TesseraLlama, tokenizer: Tokenizer, codebook: Codebook, seed: int, case_count: int = 3, row_count: int = 32,
-           tasks: tuple[str, ...] = ("prosqa", "prontoqa"), easy: bool = False) -> dict[str, torch.Tensor]:
+           tasks: tuple[str, ...] = ("prosqa", "prontoqa", "arithmetic"), easy: bool = False) -> dict[str, torch.Tensor]:
     """Tensors of reference.safetensors; latents, partly latent and text sequences take turns."""
     rng, tensors, coder = random.Random(seed), {}, StepCoder(codebook, tokenizer)
     sources = load_sources(list(tasks))

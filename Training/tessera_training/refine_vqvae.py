@@ -14,9 +14,8 @@ import torch.nn.functional as F
 
 from . import config as recipes
 from .config import Recipe
-from .tasks import load_sources
 from .tokenizer import Tokenizer, build
-from .train_vqvae import TraceBatch, draw_traces, measure
+from .train_vqvae import TraceBatch, draw_traces, equal_sources, measure_tasks
 from .vqvae import Codebook
 
 
@@ -29,7 +28,7 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
     codebook.freeze_codes()
     recipe.codebook.codes = codebook.config.codes
     tokenizer = Tokenizer(build(codebook.config.codes))
-    sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+    sources = equal_sources(recipe)
     optimizer = torch.optim.AdamW([p for p in codebook.parameters() if p.requires_grad], lr=lr, weight_decay=0.01, betas=(0.9, 0.95))
     started = time.time()
     for step in range(steps):
@@ -53,9 +52,7 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
             print(f"[{step + 1}/{steps}] loss {loss.item():.4f} step exact {exact:.3f} {time.time() - started:.0f} s", flush=True)
     codebook.eval()
     seed, count = recipe.seed + 1_000_003, recipe.codebook.measured_traces
-    names = list(dict.fromkeys(recipe.tasks.names))  # every task counts alike
-    measured = {name: measure(codebook, tokenizer, load_sources([name], recipe.tasks.step_order), recipe, seed, count // 2) for name in names}
-    measured |= measure(codebook, tokenizer, load_sources(names, recipe.tasks.step_order), recipe, seed, count)
+    measured = measure_tasks(codebook, tokenizer, recipe, seed, count)
     print(json.dumps(measured), flush=True)
     codebook.save(folder, {"measured": measured, "seed": recipe.seed, "decoder_steps_added": steps})
     return codebook

@@ -11,7 +11,7 @@ import json
 import re
 from functools import lru_cache
 
-from .tasks import common, prontoqa
+from .tasks import arithmetic, common, prontoqa
 
 PAD, EOS = "<pad>", "<eos>"
 THINK, END_THINK, BO_LATENT, EO_LATENT = "<think>", "</think>", "<boLatent>", "<eoLatent>"
@@ -21,7 +21,12 @@ SPLIT_PATTERN = "|".join((
     r"us(?:es)? (?:is|are)(?: not)?(?: an?)?(?![A-Za-z])",  # ending of a made-up noun with the verb that follows
     r"us(?:es)? or(?![A-Za-z])",
     r"us(?:es)?[.?,]?(?![A-Za-z])",
-    r" ?True or false:",
+    r" ?[Tt]rue or false:",
+    r" ?[A-Za-z]+ (?:has|owns|keeps)(?= [0-9h])",  # a person with the verb of a comparison
+    r" [1-9] (?:(?:more|fewer|less) than|in excess of|short of|times as many as|times the number of)(?![A-Za-z])",
+    r" half (?:as many as|the number of)(?![A-Za-z])",
+    r" ?(?:depends on|Start with|How many)(?![A-Za-z])",
+    r" have\?",
     r" (?:is|are)(?: not)?(?: an?)?(?![A-Za-z])",
     r" ?[A-Za-z]+p(?=us(?:es)?(?![A-Za-z]))",  # stem of a made-up noun
     r" ?[A-Za-z]+",
@@ -50,20 +55,46 @@ def to_alphabet(text: str) -> str:
     return "".join(alphabet[byte] for byte in text.encode("utf-8", "surrogatepass"))
 
 
+def names() -> list[str]:
+    """All persons of all tasks."""
+    return list(dict.fromkeys([*common.PERSONS, *arithmetic.NAMES]))
+
+
+def synonyms() -> dict[str, str]:
+    """Words that start close to another one, beside mere spelling variants: a person with a verb, a phrase of the same meaning."""
+    table = {f"{space}{name} {verb}": f" {name}" for name in names() for verb in arithmetic.VERBS for space in (" ", "")}
+    for kind, phrases in arithmetic.PHRASES.items():
+        for phrase in phrases[1:]:
+            if kind == "half":
+                table[f" {phrase}"] = f" {phrases[0]}"
+            else:
+                table |= {f" {amount} {phrase}": f" {amount} {phrases[0]}" for amount in range(1, arithmetic.MAX_AMOUNT + 1)}
+    for name in names():
+        table |= {name: f" {name}", f" {name.lower()}": f" {name}", name.lower(): f" {name}"}
+    return table
+
+
 def words() -> list[str]:
     """Whole words of the vocabulary, in a fixed order."""
     found: list[str] = []
     for concept in common.CONCEPTS:
         stem = concept[:-2]
         found += [" " + stem, " " + stem.capitalize(), stem.capitalize()]
-    for name in common.PERSONS:
-        found += [" " + name, name]
+        found += [stem]
+    for name in names():
+        found += [" " + name, name, " " + name.lower(), name.lower()]
+        found += [space + name + " " + verb for verb in arithmetic.VERBS for space in (" ", "")]
     found += [" " + word for word in prontoqa.PROPERTIES]
     found += ["us", "us.", "us?", "us,", "us or", "uses", "uses."]
     found += [ending + verb for ending, verbs in (
         ("us", (" is", " is a", " is an", " is not", " is not a", " is not an")), ("uses", (" are", " are not")),
         ("", (" is", " is a", " is an", " is not", " is not a", " is not an", " are", " are not"))) for verb in verbs]
     found += [" Every", "Every", " Each", "Each", " Is", "Is", " True or false:", "True or false:", " True", " False", " a", " an", " or"]
+    found += [" every", "every", " each", "each", " true or false:", "true or false:"]
+    found += [f" {amount} {phrase}" for kind in ("more", "fewer", "times") for phrase in arithmetic.PHRASES[kind]
+              for amount in range(1, arithmetic.MAX_AMOUNT + 1)]
+    found += [" " + phrase for phrase in arithmetic.PHRASES["half"]]
+    found += [" " + word for word in (*arithmetic.ITEMS, "depends on", "Start with", "How many", "does", "have?")] + ["How many"]
     found += [text for number in range(100) for text in (f" {number}", str(number))]
     return list(dict.fromkeys(found))
 

@@ -15,7 +15,7 @@ from .tokenizer import Tokenizer
 _FRAGMENTS = (
     " lempus", "us is a", "uses are not", "us.", " Every",
     "Wumpuses", " True or false:", "True or false: ", " us", "pus", "puses are", " is an",
-    " is amenable", " are an", "us or", " or", " Tom", "Tomas", "99", " 100", "007", "<eos>", "<think>", "</think>", "<boLatent>", "<latent_3>", "<latent_", "<pad>",
+    " is amenable", " Tom has", "Zoe owns", " Zed has 4", " keeps 4", " 4 fewer than", " 14 more than", " half as many as", " 3 times as many", " have?", " How many", " depends on", " tom", " are an", "us or", " or", " Tom", "Tomas", "99", " 100", "007", "<eos>", "<think>", "</think>", "<boLatent>", "<latent_3>", "<latent_", "<pad>",
     "\r\n", "\n\n", "\t", "  ", "\u00a0", "\u2003", "\u200b", "e\u0301", "\u0301", "\ufeff",
     "\u0000", "\u001f", "\u007f", "\u0085", "ß", "İ", "漢字", "🙂", "👩‍👩‍👧", "🇩🇪", "\U0001f600lempus",
 )
@@ -44,7 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     print(f"seed {args.seed}")
     rng, tokenizer = random.Random(args.seed), Tokenizer.load(args.tokenizer)
-    sources = load_sources(["prosqa", "prontoqa"])
+    sources = load_sources(["prosqa", "prontoqa", "arithmetic"], variant_rate=0.3)
     with open(args.out, "w", encoding="utf-8") as file:
         for index in range(args.n):
             text = random_text(rng)

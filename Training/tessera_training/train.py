@@ -25,7 +25,7 @@ from .config import Recipe
 from .init import latent_aliases, spelling_aliases, structured_init
 from .mix import IGNORED, MixedBatch, StepCoder, mixed_batch
 from .model import ModelShape, TesseraLlama
-from .tasks import load_sources
+from .tasks import sources_of
 from .tokenizer import Tokenizer, build
 from .vqvae import Codebook
 
@@ -60,7 +60,7 @@ class Run:
         vectors = [p for p in self.model.parameters() if p.dim() < 2]
         self.optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
                                            lr=settings.lr, betas=(0.9, 0.95))
-        self.sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+        self.sources = sources_of(recipe.tasks)
         self.coder = StepCoder(codebook, self.tokenizer)
         self.step, self.tokens, self.seconds = 0, 0, 0.0
         os.makedirs(folder, exist_ok=True)
@@ -135,7 +135,8 @@ class Run:
         rng = random.Random(f"{self.recipe.seed}/{self.step}/{self.rank}")
         source = self.sources[(self.step + self.rank) % len(self.sources)]
         count = settings.long_questions if long_batch else settings.short_questions
-        problems = [source.make(rng, count, easy) for _ in range(settings.prompts)]
+        count = -(-count // source.prompt_factor)
+        problems = [source.make(rng, count, easy) for _ in range(settings.prompts * source.prompt_factor)]
         return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight)
 
     def train_step(self) -> dict:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from . import config as recipes
 from .config import Recipe
-from .tasks import TaskSource, load_sources
+from .tasks import TaskSource, sources_of
 from .tokenizer import Tokenizer, build
 from .vqvae import Codebook, CodeUpdater
 
@@ -67,6 +67,11 @@ def draw_traces(rng: random.Random, sources: list[TaskSource], count: int) -> li
     return traces[:count]
 
 
+def equal_sources(recipe: Recipe) -> list[TaskSource]:
+    """Every task once, however often the language model's batches draw it: codes follow what is frequent."""
+    return sources_of(recipe.tasks, list(dict.fromkeys(recipe.tasks.names)))
+
+
 def new_word_weights(batch: TraceBatch, weight: float) -> torch.Tensor:
     """[N, S, L]: `weight` for tokens that neither the step before nor the question holds, else 1.
 
@@ -85,7 +90,7 @@ def train(recipe: Recipe, folder: str) -> Codebook:
     rng = random.Random(recipe.seed)
     print(f"seed {recipe.seed}, codes {settings.codes}, steps {settings.steps}", flush=True)
     tokenizer = Tokenizer(build(settings.codes))
-    sources = load_sources(recipe.tasks.names, recipe.tasks.step_order, recipe.tasks.exclude_prosqa)
+    sources = equal_sources(recipe)
     codebook = Codebook(settings, tokenizer.text_size)
     updater = CodeUpdater(codebook, settings.ema_decay, settings.restart_after)
     optimizer = torch.optim.AdamW(codebook.parameters(), lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.95))
@@ -142,19 +147,28 @@ def train(recipe: Recipe, folder: str) -> Codebook:
                 log.flush()
                 print(f"[{step + 1}/{settings.steps}] {record}", flush=True)
     codebook.eval()
-    measured = measure(codebook, tokenizer, sources, recipe, recipe.seed + 1_000_003, settings.measured_traces)
+    measured = measure_tasks(codebook, tokenizer, recipe, recipe.seed + 1_000_003, settings.measured_traces)
     print(json.dumps(measured), flush=True)
     codebook.save(folder, {"measured": measured, "seed": recipe.seed})
     return codebook
 
 
 def conclusion(task: str, step: str) -> str:
-    """The new information of a step: the parent in a ProsQA walk back, else what the entity is found to be."""
+    """The new information of a step: the parent in a ProsQA walk back, the person or the count in arithmetic, else what the entity is found to be."""
     sentence = step.strip().rstrip(".").split(". ")[-1]
     words = sentence.split()
+    if task == "arithmetic":
+        return words[0] if words[1] == "depends" else words[2]
     if task == "prosqa":
         return words[1] if words[0] == "Every" else words[0]
     return " ".join(word for word in words[2:] if word not in ("a", "an"))
+
+
+def measure_tasks(codebook: Codebook, tokenizer: Tokenizer, recipe: Recipe, seed: int, count: int) -> dict:
+    """`measure` over all tasks together, and for each alone under its name."""
+    sources = equal_sources(recipe)
+    alone = {source.name: measure(codebook, tokenizer, [source], recipe, seed, count // 2) for source in sources}
+    return measure(codebook, tokenizer, sources, recipe, seed, count) | alone
 
 
 @torch.no_grad()

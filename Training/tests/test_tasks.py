@@ -3,7 +3,7 @@ import random
 import re
 import unittest
 
-from tessera_training.tasks import load_sources, prontoqa, prosqa
+from tessera_training.tasks import arithmetic, load_sources, prontoqa, prosqa
 
 
 def edges_of(facts: str) -> set[tuple[str, str]]:
@@ -53,11 +53,42 @@ class ProsQa(unittest.TestCase):
             self.assertEqual(pairs[0][0], question.answer.split()[0])
             self.assertEqual(pairs[-1][1], question.answer.split()[-1].rstrip("."))
 
-    def test_excluded_prompt_is_drawn_again(self):
+    def test_excluded_graph_is_drawn_again_whatever_its_order_and_case(self):
         first = prosqa.ProblemMaker().make(random.Random(5), 1, True)
-        prompt = first.facts + first.questions[0].text
-        again = prosqa.ProblemMaker(excluded={prompt}).make(random.Random(5), 1, True)
-        self.assertNotEqual(prompt, again.facts + again.questions[0].text)
+        sentences = first.facts.rstrip(".").split(". ")
+        other_order = ". ".join(sentences[::-1]).upper() + "." + first.questions[0].text
+        again = prosqa.ProblemMaker(excluded={prosqa.prompt_key(other_order)}).make(random.Random(5), 1, True)
+        self.assertNotEqual(prosqa.prompt_key(first.facts), prosqa.prompt_key(again.facts))
+
+    def test_walks_from_a_candidate_end_at_different_names(self):
+        rng, source, repeated, retried = random.Random(9), load_sources(["prosqa"], dead_end_rate=0.4)[0], 0, 0
+        for _ in range(60):
+            for question in source.make(rng, 4, False).questions:
+                target = question.answer.split()[-1].rstrip(".")
+                pairs = [s.strip().rstrip(".").replace("Every ", "").split(" is a ") for s in question.steps]
+                ends, start = [], None
+                for parent, child in pairs:
+                    start = start or child
+                    if parent[0].isupper():
+                        ends, start = ends + [parent] * (start == target), None
+                retried += len(ends) > 1
+                repeated += len(ends) != len(set(ends))
+        self.assertGreater(retried, 30)
+        self.assertEqual(repeated, 0)
+
+    def test_varied_prompts_tell_the_same_graph(self):
+        rng, source, lower = random.Random(10), load_sources(["prosqa"], variant_rate=1.0)[0], 0
+        forms = set()
+        for _ in range(40):
+            problem = source.make(rng, 2, False)
+            forms |= {sentence.split()[0].lower() for sentence in problem.facts.split(". ")} & {"every", "each"}
+            lower += problem.facts == problem.facts.lower()
+            facts = {(a.lower(), b) for a, b, _ in (canonical(s) for s in problem.facts.rstrip(".").split(". "))}
+            for question in problem.questions:
+                self.assertLessEqual({(a.lower(), b) for a, b, _ in (canonical(s.strip().rstrip(".")) for s in question.steps)}, facts)
+                self.assertTrue(question.answer.split()[0][0].isupper())
+        self.assertEqual(forms, {"every", "each"})
+        self.assertTrue(5 <= lower <= 25, lower)
 
     def test_same_seed_gives_same_problem(self):
         source = load_sources(["prosqa"])[0]
@@ -90,9 +121,65 @@ class ProntoQa(unittest.TestCase):
         self.assertEqual((question.hop_count, len(question.steps)), (5, 6))
 
 
+class Arithmetic(unittest.TestCase):
+    def test_answers_follow_from_the_sentences_and_fit_one_token(self):
+        rng = random.Random(11)
+        for index in range(300):
+            problem = arithmetic.make_problem(rng, 4, False, held_out_wordings=index % 2 == 0)
+            for question in problem.questions:
+                asked = question.text.split()[-2]
+                self.assertEqual(arithmetic.brute_force(problem.facts, asked), int(question.answer))
+                counts = [int(step.split()[2].rstrip(".")) for step in question.steps if " has " in step]
+                self.assertTrue(all(0 <= count <= 99 for count in counts))
+                self.assertEqual(counts[-1], int(question.answer))
+
+    def test_steps_meet_a_source_before_who_depends_on_it(self):
+        rng = random.Random(12)
+        for _ in range(100):
+            problem = arithmetic.make_problem(rng, 3, False)
+            for question in problem.questions:
+                known = set()
+                for who, count in zip(question.steps[::2], question.steps[1::2]):
+                    words = who.strip().rstrip(".").split()
+                    if words[0] == "Start":
+                        known.add(words[2])
+                    else:
+                        self.assertIn(words[3], known)
+                        self.assertNotIn(words[0], known)
+                        known.add(words[0])
+                    self.assertEqual(arithmetic.brute_force(problem.facts, count.split()[0]), int(count.split()[2].rstrip(".")))
+                self.assertEqual(words[-1] if words[0] == "Start" else words[0], question.text.split()[-2])
+
+    def test_chain_lengths_are_spread_and_wordings_are_held_out(self):
+        rng, lengths, pairs = random.Random(13), [], {False: set(), True: set()}
+        for held_out in (False, True):
+            for _ in range(300):
+                problem = arithmetic.make_problem(rng, 1, False, held_out_wordings=held_out)
+                lengths.append(problem.questions[0].hop_count)
+                for sentence in problem.facts.rstrip(".").split(". "):
+                    for phrase in (p for phrases in arithmetic.PHRASES.values() for p in phrases):
+                        if f" {phrase} " in sentence:
+                            pairs[held_out].add((sentence.split()[1], phrase))
+        self.assertEqual(pairs[True], set(arithmetic.HELD_OUT_PAIRS))
+        self.assertFalse(pairs[False] & pairs[True])
+        self.assertEqual({verb for verb, _ in pairs[False]}, set(arithmetic.VERBS))
+        for length in range(2, 7):
+            self.assertAlmostEqual(lengths.count(length) / len(lengths), 0.2, delta=0.06)
+
+    def test_names_of_training_and_held_out_names_are_apart(self):
+        self.assertFalse(set(arithmetic.NAMES) & set(arithmetic.HELD_OUT_NAMES))
+        self.assertGreaterEqual(len(arithmetic.HELD_OUT_NAMES), 12)
+
+    def test_shortcut_and_unseen_template(self):
+        prompt = "Tom has 4 fewer than Leo. Leo has 9 eggs. Ann keeps half as many as Tom. How many eggs does Ann have?"
+        self.assertEqual(arithmetic.one_step_guess(prompt), 4)
+        self.assertEqual(arithmetic.turned_around(prompt),
+                         "Against Leo, Tom has 4 fewer. Leo has 9 eggs. Against Tom, Ann keeps half as many. How many eggs does Ann have?")
+
+
 def canonical(sentence: str) -> tuple[str, str, bool]:
     """(subject, object, positive) of any surface form."""
-    words = [w for w in sentence.split() if w not in ("Every", "Each", "a", "an", "is", "are")]
+    words = [w for w in sentence.split() if w.lower() not in ("every", "each", "a", "an", "is", "are")]
     singular = [re.sub(r"puses$", "pus", w.lower() if w.lower().rstrip("es").endswith("p") or "pus" in w.lower() else w) for w in words if w != "not"]
     return singular[0], singular[1], "not" not in words
 

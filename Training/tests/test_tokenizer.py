@@ -26,6 +26,12 @@ class TokenizerTests(unittest.TestCase):
             (" Every wumpus is not hot.", [" Every", " wump", "us is not", " hot", "."]),
             (" True or false: Fae is angry.", [" True or false:", " Fae", " is", " angry", "."]),
             ("Each impus is an impus.", ["Each", " imp", "us is an", " imp", "us."]),
+            ("Tom has 4 fewer than Leo.", ["Tom has", " 4 fewer than", " Leo", "."]),
+            (" Zoe keeps 14 eggs. Kim owns half as many as Zoe.",
+             [" Zoe keeps", " 14", " eggs", ".", " Kim owns", " half as many as", " Zoe", "."]),
+            (" How many eggs does Kim have?", [" How many", " eggs", " does", " Kim", " have?"]),
+            (" Tom depends on Leo. Tom has 5.", [" Tom", " depends on", " Leo", ".", " Tom has", " 5", "."]),
+            ("every lempus is a numpus. tom is a lempus.", ["every", " lemp", "us is a", " nump", "us.", " tom", " is a", " lemp", "us."]),
             ("7 73 735", ["7", " 73", " 73", "5"]),
         ):
             self.assertEqual(pieces(text), expected)
@@ -38,7 +44,7 @@ class TokenizerTests(unittest.TestCase):
 
     def test_task_text_needs_no_byte_tokens_but_punctuation(self):
         rng = random.Random(1)
-        for source in load_sources(["prosqa", "prontoqa"]):
+        for source in load_sources(["prosqa", "prontoqa", "arithmetic"], variant_rate=0.5):
             problem = source.make(rng, 3, False)
             for question in problem.questions:
                 for token in TOKENIZER.encode(problem.facts + question.text + "".join(question.steps) + question.answer):

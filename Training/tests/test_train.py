@@ -9,7 +9,8 @@ import torch
 
 from tessera_training import checkpoint, fixture, safetensors_file
 from tessera_training.curves import svg
-from tessera_training.evaluate import Case, Evaluator, evaluate, package_rows, pronto_cases, wilson
+from tessera_training.evaluate import Evaluator, add_answer_only, dial, evaluate, fitted, package_rows, scope, token_kinds, wilson, write
+from tessera_training.suites import Case, Suite, generalisation, pronto_cases, standard
 from tessera_training.generate import Grammar, Mode, Phase, generate
 from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, recall_row, row
 from tessera_training.reference import record
@@ -188,10 +189,22 @@ class RunTests(unittest.TestCase):
             self.assertEqual([record["step"] for record in records], [1, 2, 3, 4, 5, 6])
             self.assertIn("prontoqa: latent", svg(records))
             place = os.path.join(folder, "checkpoint")
-            rows = evaluate(place, {"prontoqa": (pronto_cases(2), "test")}, [Mode.LATENT, Mode.NONE], True, 1, 2)
-            self.assertEqual([row["mode"] for row in rows], ["latent", "latent, own latents replayed", "latent, random latents", "none"])
-            self.assertEqual([row["mode"] for row in package_rows(rows)], ["latent", "none"])
-            self.assertTrue(all(row["low"] <= row["accuracy"] <= row["high"] for row in rows))
+            measured = [Suite("prontoqa", pronto_cases(2), "test", 0.5)]
+            result = evaluate(place, measured, [Mode.LATENT, Mode.NONE], True, 1, 2, dial_to=1, beyond=[Suite("prontoqa, odd", pronto_cases(1), "")],
+                              with_scope=True)
+            ablated = [f"latent, {kind}" for kind in ("own latents replayed", "own latents shuffled", "random latents", "foreign latents")]
+            self.assertEqual([row["mode"] for row in result["rows"]], ["latent", *ablated, "none", "latent", "text"])
+            self.assertEqual([row["mode"] for row in package_rows(result["rows"])], ["latent", *ablated, "none"])
+            self.assertEqual([row["mode"] for row in result["dial"]], ["latent, budget 0", "latent, budget 1"])
+            self.assertTrue(all(row["low"] <= row["accuracy"] <= row["high"] for row in result["rows"]))
+            self.assertTrue(all(abs(sum(row["tokens"].values()) - row["mean_tokens"]) < 0.03 for row in result["rows"] + result["dial"]))
+            self.assertLessEqual(result["dial"][1]["tokens"]["latent"], 1.0)
+            self.assertEqual(result["shortcuts"], {"prontoqa": 0.5})
+            write(place, result)
+            add_answer_only(place, place)
+            with open(os.path.join(place, "tessera.json"), encoding="utf-8") as file:
+                rows = json.load(file)["evaluation"]
+            self.assertEqual([row["mode"] for row in rows], ["latent", *ablated, "none", "answer-only model"])
             model, tokenizer = checkpoint.load(place)
             tensors = record(model, tokenizer, trained, seed=1, case_count=1)
             self.assertEqual(tensors["case_0.logits"].shape, (32, tokenizer.size))

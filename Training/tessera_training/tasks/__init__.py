@@ -2,6 +2,6 @@
 
 Print a few: `python3 -m tessera_training.tasks --task prosqa --count 2 --seed 0`.
 """
-from .common import Problem, Question, TaskSource, load_sources
+from .common import Problem, Question, TaskSource, load_sources, sources_of
 
-__all__ = ["Problem", "Question", "TaskSource", "load_sources"]
+__all__ = ["Problem", "Question", "TaskSource", "load_sources", "sources_of"]

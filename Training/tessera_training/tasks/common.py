@@ -6,8 +6,13 @@ follow `<think>` and `</think>` directly.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+import typing
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Callable
+
+if typing.TYPE_CHECKING:
+    from ..config import TaskConfig
 
 CONCEPTS = (
     "boompus bompus brimpus chorpus dumpus felpus fompus gerpus gorpus grimpus gwompus hilpus impus jelpus jompus "
@@ -36,24 +41,40 @@ class Problem:
     questions: tuple[Question, ...]
 
 
+def lower_case(problem: Problem) -> Problem:
+    """The same problem with its prompt in lower case; steps and answer keep their form."""
+    return replace(problem, facts=problem.facts.lower(), questions=tuple(replace(q, text=q.text.lower()) for q in problem.questions))
+
+
 @dataclass(frozen=True)
 class TaskSource:
-    """Makes training problems of one task: `make(rng, question_count, easy)`."""
+    """Makes training problems of one task: `make(rng, question_count, easy)`.
+
+    A task with short prompts has `prompt_factor` times as many prompts in a batch, and as much fewer questions about each.
+    """
 
     name: str
     make: Callable[[random.Random, int, bool], Problem]
+    prompt_factor: int = 1
 
 
-def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa: str = "") -> list[TaskSource]:
-    """The sources of a recipe's `tasks`, in its order; prompts of the file `exclude_prosqa` are never drawn."""
-    from . import prontoqa, prosqa  # both import this module
+def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa: str = "", dead_end_rate: float = 0.15,
+                 variant_rate: float = 0.0) -> list[TaskSource]:
+    """The sources of a recipe's `tasks`, in its order; graphs of the file `exclude_prosqa` are never drawn."""
+    from . import arithmetic, prontoqa, prosqa  # they import this module
 
-    excluded = {problem.prompt for problem in prosqa.read_released(exclude_prosqa)} if exclude_prosqa else set()
+    excluded = {prosqa.prompt_key(problem.prompt) for problem in prosqa.read_released(exclude_prosqa)} if exclude_prosqa else set()
     known = {
-        "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded).make),
-        "prontoqa": lambda: TaskSource("prontoqa", prontoqa.make_problem),
+        "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded, dead_end_rate, variant_rate).make),
+        "prontoqa": lambda: TaskSource("prontoqa", partial(prontoqa.make_problem, variant_rate=variant_rate)),
+        "arithmetic": lambda: TaskSource("arithmetic", arithmetic.make_problem, prompt_factor=3),
     }
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"tasks: unknown {unknown}, known are {sorted(known)}")
     return [known[name]() for name in names]
+
+
+def sources_of(settings: TaskConfig, names: list[str] | None = None) -> list[TaskSource]:
+    """The sources of a recipe's [tasks] table (or only `names` of them)."""
+    return load_sources(names or settings.names, settings.step_order, settings.exclude_prosqa, settings.dead_end_rate, settings.variant_rate)

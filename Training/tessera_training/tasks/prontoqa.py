@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from .common import Problem, Question
+from .common import Problem, Question, lower_case
 
 ENTITIES = "Fae Rex Sally Max Alex Sam Polly Stella Wren".split()
 CONCEPTS = (
@@ -65,18 +65,22 @@ def _question(rng: random.Random, entity: str, chain: list[str], properties: dic
     )
 
 
-def make_problem(rng: random.Random, question_count: int, easy: bool, only_full: bool = False) -> Problem:
-    """25 sentences; most questions (all with `only_full`) ask the five-hop property, the others a nearer one."""
+def make_problem(rng: random.Random, question_count: int, easy: bool, only_full: bool = False, variant_rate: float = 0.0,
+                 hop_count: int = HOP_COUNT) -> Problem:
+    """25 sentences (four more with each hop above five); most questions (all with `only_full`) ask the five-hop property, the others a nearer one.
+
+    A third of `variant_rate` of the prompts are in lower case.
+    """
     entity = rng.choice(ENTITIES)
-    names = rng.sample(CONCEPTS, 14)
-    top, chain, distractors = names[0], names[1:6], names[6:11]  # top <- chain[0] <- ... <- chain[4] <- entity
-    extra_top, extra, contrary = names[11:14]
+    names = rng.sample(CONCEPTS, 2 * hop_count + 4)
+    top, chain, distractors = names[0], names[1:hop_count + 1], names[hop_count + 1:-3]  # top <- chain[0] <- ... <- chain[-1] <- entity
+    extra_top, extra, contrary = names[-3:]
     sentences = [_rule_surface(rng, extra, extra_top)]
     for index, concept in enumerate(chain):
         sentences.append(_rule_surface(rng, concept, top if index == 0 else chain[index - 1]))
         sentences.append(_rule_surface(rng, concept, distractors[index]))
     properties: dict[str, tuple[str, bool]] = {}
-    families = rng.sample(FAMILIES, 11)
+    families = rng.sample(FAMILIES, 2 * hop_count + 1)
     for concept, family in zip(chain + distractors + [extra], families):
         rate = FALSE_WHEN_ASKED_RATE if concept == chain[0] else NEGATION_RATE
         properties[concept] = (rng.choice(family), rng.random() >= rate)
@@ -89,5 +93,6 @@ def make_problem(rng: random.Random, question_count: int, easy: bool, only_full:
     questions = []
     for _ in range(question_count):
         full = only_full or (rng.random() < (0.2 if easy else FULL_RATE))
-        questions.append(_question(rng, entity, chain, properties, 0 if full else rng.randint(0, HOP_COUNT - 1)))
-    return Problem("prontoqa", " ".join(sentences + facts), tuple(questions))
+        questions.append(_question(rng, entity, chain, properties, 0 if full else rng.randint(0, hop_count - 1)))
+    problem = Problem("prontoqa", " ".join(sentences + facts), tuple(questions))
+    return lower_case(problem) if variant_rate and rng.random() < variant_rate / 3 else problem

@@ -13,7 +13,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from .common import CONCEPTS, PERSONS, Problem, Question
+from .common import CONCEPTS, PERSONS, Problem, Question, lower_case
 
 MAX_STEP_COUNT = 20
 UNREACHED = 99
@@ -127,6 +127,14 @@ def _try_graph(rng: random.Random, node_count: int, min_hops: int, max_hops: int
     return graph
 
 
+def varied_sentence(rng: random.Random, names: list[str], a: int, b: int, persons: set[int]) -> str:
+    """One of several forms of the same edge; the steps keep the plain form."""
+    form = rng.random()
+    if a in persons or form < 0.4:
+        return edge_sentence(names, a, b, persons)
+    return f"Each {names[a]} is a {names[b]}." if form < 0.7 else f"{names[a].capitalize()}es are {names[b]}es."
+
+
 def edge_sentence(names: list[str], a: int, b: int, persons: set[int]) -> str:
     return f"{names[a]} is a {names[b]}." if a in persons else f"Every {names[a]} is a {names[b]}."
 
@@ -148,23 +156,24 @@ def walk_back_steps(rng: random.Random, graph: Graph, entity: int, target: int, 
                     dead_end_rate: float = 0.15) -> list[tuple[int, int]]:
     """Candidates are tried in turn until a walk ends at the entity.
 
-    Of the walks from the target, `dead_end_rate` go at random, and as many first ones go to a wrong name where there is one.
+    Of the walks from the target, `2 * dead_end_rate` go to a wrong name where there is one, so that retries are learned. No walk from a
+    candidate ends at a name that an earlier one ended at while another name is left: a greedy reader that repeated a walk would never end.
     """
     steps: list[tuple[int, int]] = []
     turn_is_target = target_first
     wrong = [p for p in graph.persons if p != entity and graph.distance[p][target] < UNREACHED]
+    ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
+    left = list(ends)
     while True:
         if turn_is_target:
-            chance, towards = rng.random(), entity
-            if chance < dead_end_rate:
-                towards = None
-            elif chance < 2 * dead_end_rate and wrong:
-                towards, wrong = rng.choice(wrong), []
+            astray = wrong and rng.random() < 2 * dead_end_rate
+            towards = wrong.pop(rng.randrange(len(wrong))) if astray else entity
             walk = walk_back(rng, graph, target, towards)
         else:
-            ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
-            near = min(graph.distance[p][other] for p in ends)
-            end = rng.choice([p for p in ends if graph.distance[p][other] == near] if rng.random() < 0.7 else ends)
+            left = left or list(ends)
+            near = min(graph.distance[p][other] for p in left)
+            end = rng.choice([p for p in left if graph.distance[p][other] == near] if rng.random() < 0.7 else left)
+            left.remove(end)
             walk = walk_back(rng, graph, other, end)
         steps += walk
         if walk[-1][0] == entity:
@@ -215,31 +224,46 @@ def make_question(rng: random.Random, graph: Graph, names: list[str], entity: in
     )
 
 
-class ProblemMaker:
-    """Training problems; those whose prompt is in `excluded` (the released test file) are drawn again."""
+def prompt_key(prompt: str) -> str:
+    """Equal for prompts with the same facts, in whatever order and case, whatever is asked."""
+    facts = prompt.split(" Is ")[0].lower()
+    return " ".join(sorted(facts.rstrip(".").split(". ")))
 
-    def __init__(self, step_order: str = "walk_back", excluded: set[str] | None = None) -> None:
+
+class ProblemMaker:
+    """Training problems; those whose facts are in `excluded` (keys of the released test file) are drawn again.
+
+    `variant_rate` of them show their facts in several surface forms, and a third of these in lower case.
+    """
+
+    def __init__(self, step_order: str = "walk_back", excluded: set[str] | None = None, dead_end_rate: float = 0.15,
+                 variant_rate: float = 0.0, node_count: int = 28, min_hops: int = 3, max_hops: int = 6) -> None:
         if step_order not in STEP_ORDERS:
             raise ValueError(f"step_order: {step_order!r}, known are {STEP_ORDERS}")
         self.step_order = step_order
         self.excluded = excluded or set()
+        self.dead_end_rate = dead_end_rate
+        self.variant_rate = variant_rate
+        self.graph_shape = node_count, min_hops, max_hops
 
     def make(self, rng: random.Random, question_count: int, easy: bool) -> Problem:
-        graph = sample_graph(rng, rng.randint(8, 16), min_hops=2) if easy else sample_graph(rng)
+        graph = sample_graph(rng, rng.randint(8, 16), min_hops=2) if easy else sample_graph(rng, *self.graph_shape)
         names = assign_names(rng, graph)
         persons = set(graph.persons)
         sentences = [edge_sentence(names, a, b, persons) for a, b in graph.edges]
+        if self.excluded and " ".join(sorted(s.lower().rstrip(".") for s in sentences)) in self.excluded:
+            return self.make(rng, question_count, easy)
+        varied = rng.random() < self.variant_rate
+        if varied:
+            sentences = [varied_sentence(rng, names, a, b, persons) for a, b in graph.edges]
         rng.shuffle(sentences)
-        facts = " ".join(sentences)
         questions = []
         while len(questions) < question_count:
             asked = (graph.root, graph.target, graph.other) if len(questions) < max(1, question_count // 4) \
                 else _other_question(rng, graph)
-            question = make_question(rng, graph, names, *asked, self.step_order)
-            if facts + question.text in self.excluded:
-                return self.make(rng, question_count, easy)
-            questions.append(question)
-        return Problem("prosqa", facts, tuple(questions))
+            questions.append(make_question(rng, graph, names, *asked, self.step_order, self.dead_end_rate))
+        problem = Problem("prosqa", " ".join(sentences), tuple(questions))
+        return lower_case(problem) if varied and rng.random() < 1 / 3 else problem
 
 
 def assign_names(rng: random.Random, graph: Graph) -> list[str]:

@@ -1,0 +1,192 @@
+"""Arithmetic word problems: shuffled comparisons between persons ("Tom has 4 fewer than Leo."), asked for one person's count.
+
+A chain of 2 to 6 comparisons leads from a person with a given count to the asked one; distractors hang off the chain, off the asked
+person, or form a chain of their own. The steps work forward and in pairs: who comes next ("Tom depends on Leo.") and what follows
+("Tom has 5."). At a fork the steps take any branch, so dead ends and returns are part of the training, and no planning is needed.
+Every count is 0..99, one token. Print some: `python3 -m tessera_training.tasks --task arithmetic`.
+
+Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others.
+"""
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .common import PERSONS, Problem, Question
+
+NAMES = "Ann Ben Dan Eve Ian Joy Kim Leo Mia Ned Pam Zoe".split()
+HELD_OUT_NAMES = [name for name in PERSONS if name not in NAMES]  # never in arithmetic training, known from the other tasks
+ITEMS = "apples books cards coins eggs pens shells stamps".split()
+VERBS = ("has", "owns", "keeps")
+PHRASES = {
+    "more": ("more than", "in excess of"),
+    "fewer": ("fewer than", "less than", "short of"),
+    "times": ("times as many as", "times the number of"),
+    "half": ("half as many as", "half the number of"),
+}
+HELD_OUT_PAIRS = frozenset({
+    ("owns", "more than"), ("keeps", "in excess of"), ("keeps", "less than"), ("has", "short of"), ("owns", "fewer than"),
+    ("owns", "times the number of"), ("keeps", "times as many as"), ("has", "half the number of"), ("keeps", "half as many as"),
+})
+MAX_COUNT = 99
+MAX_AMOUNT = 9
+MAX_TIMES = 4
+FORK_RATE = 0.35  # a distractor that depends on a person of the chain
+TAIL_RATE = 0.35  # one that depends on the asked person
+APART_RATE = 0.15  # a person with a given count of its own, and one who depends on it
+
+
+@dataclass(frozen=True)
+class Fact:
+    """`person` relates to `source` by `kind` and `amount`; without a source, `amount` is given."""
+
+    person: str
+    kind: str
+    amount: int
+    source: str | None
+
+    def value(self, of_source: int) -> int:
+        if self.kind == "more":
+            return of_source + self.amount
+        if self.kind == "fewer":
+            return of_source - self.amount
+        return of_source * self.amount if self.kind == "times" else of_source // 2
+
+
+def _draw_fact(rng: random.Random, person: str, source: str, value: int) -> Fact:
+    """A comparison whose result is 0..MAX_COUNT."""
+    while True:
+        draw = rng.random()
+        kind = "times" if draw < 0.16 else "half" if draw < 0.26 else "more" if draw < 0.64 else "fewer"
+        amount = rng.randint(2, MAX_TIMES) if kind == "times" else rng.randint(1, MAX_AMOUNT)
+        fact = Fact(person, kind, 2 if kind == "half" else amount, source)
+        if 0 <= fact.value(value) <= MAX_COUNT and (kind != "half" or value % 2 == 0 and value > 0):
+            return fact
+
+
+def surface(rng: random.Random, fact: Fact, item: str, held_out: bool) -> str:
+    """A sentence; `held_out` draws only pairs of verb and phrase that training never shows."""
+    if fact.source is None:
+        return f"{fact.person} {rng.choice(VERBS)} {fact.amount} {item}."
+    pairs = [(verb, phrase) for verb in VERBS for phrase in PHRASES[fact.kind] if ((verb, phrase) in HELD_OUT_PAIRS) == held_out]
+    verb, phrase = rng.choice(pairs)
+    amount = "" if fact.kind == "half" else f"{fact.amount} "
+    return f"{fact.person} {verb} {amount}{phrase} {fact.source}."
+
+
+class Story:
+    """Facts by person, with every person's count."""
+
+    def __init__(self, rng: random.Random, names: list[str], length: int) -> None:
+        names = rng.sample(names, length + 5)
+        self.facts: dict[str, Fact] = {}
+        self.values: dict[str, int] = {}
+        self.chain = names[:length + 1]
+        self._given(rng, self.chain[0])
+        for source, person in zip(self.chain, self.chain[1:]):
+            self._compared(rng, person, source)
+        spare = iter(names[length + 1:])
+        if rng.random() < FORK_RATE:
+            self._compared(rng, next(spare), rng.choice(self.chain[:-1]))
+        if rng.random() < TAIL_RATE:
+            self._compared(rng, next(spare), self.chain[-1])
+        if rng.random() < APART_RATE:
+            apart = next(spare)
+            self._given(rng, apart)
+            self._compared(rng, next(spare), apart)
+
+    def _given(self, rng: random.Random, person: str) -> None:
+        self.values[person] = rng.randint(2, 20)
+        self.facts[person] = Fact(person, "given", self.values[person], None)
+
+    def _compared(self, rng: random.Random, person: str, source: str) -> None:
+        fact = _draw_fact(rng, person, source, self.values[source])
+        self.facts[person], self.values[person] = fact, fact.value(self.values[source])
+
+    def depth(self, person: str) -> int:
+        source = self.facts[person].source
+        return 0 if source is None else 1 + self.depth(source)
+
+    def order(self, rng: random.Random, asked: str) -> list[str]:
+        """Persons as the steps meet them: onward while possible, else from the latest person with an open branch."""
+        met: list[str] = []
+        starts = [person for person, fact in self.facts.items() if fact.source is None]
+        rng.shuffle(starts)
+        while asked not in met:
+            for latest in reversed(met):
+                branches = [person for person, fact in self.facts.items() if fact.source == latest and person not in met]
+                if branches:
+                    met.append(rng.choice(branches))
+                    break
+            else:
+                met.append(starts.pop())
+        return met
+
+
+def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Question:
+    steps: list[str] = []
+    for person in story.order(rng, asked):
+        source = story.facts[person].source
+        steps.append(f" Start with {person}." if source is None else f" {person} depends on {source}.")
+        steps.append(f" {person} has {story.values[person]}.")
+    return Question(f" How many {item} does {asked} have?", tuple(steps), f" {story.values[asked]}", story.depth(asked))
+
+
+def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out_wordings: bool = False,
+                 names: list[str] | None = None) -> Problem:
+    """2 to 6 comparisons (or `length`); the first questions ask the chain's last person, the others anyone with a comparison."""
+    length = length or (rng.randint(2, 3) if easy else rng.randint(2, 6))
+    story, item = Story(rng, names or NAMES, length), rng.choice(ITEMS)
+    sentences = [surface(rng, fact, item, held_out_wordings) for fact in story.facts.values()]
+    rng.shuffle(sentences)
+    others = [person for person in story.facts if story.depth(person) > 0]
+    asked = [story.chain[-1] if index < max(1, question_count // 2) else rng.choice(others) for index in range(question_count)]
+    return Problem("arithmetic", " ".join(sentences), tuple(make_question(rng, story, item, person) for person in asked))
+
+
+def one_step_guess(prompt: str) -> int:
+    """A shortcut: the asked person's own comparison, applied to the first given count. Unknown wordings give that count."""
+    facts, _, question = prompt.partition(" How many ")
+    asked, sentences = question.split()[-2], [sentence.split() for sentence in facts.rstrip(".").split(". ")]
+    given = next(int(words[2]) for words in sentences if words[-1] in ITEMS)
+    own = next((words for words in sentences if words[0] == asked), [])
+    for kind, phrases in PHRASES.items():
+        if any(phrase in " ".join(own) for phrase in phrases):
+            return Fact(asked, kind, 2 if kind == "half" else int(own[2]), "").value(given)
+    return given
+
+
+def turned_around(prompt: str) -> str:
+    """The same problem in a template that training never shows: "Against Leo, Tom has 4 more." """
+    facts, _, question = prompt.partition(" How many ")
+    turned = []
+    for sentence in facts.rstrip(".").split(". "):
+        words = sentence.split()
+        turned.append(sentence if words[-1] in ITEMS else f"Against {words[-1]}, {' '.join(words[:3])} {_short_relation(sentence)}")
+    return ". ".join(turned) + ". How many " + question
+
+
+def _short_relation(sentence: str) -> str:
+    kind = next(kind for kind, phrases in PHRASES.items() if any(phrase in sentence for phrase in phrases))
+    return {"times": "times as many", "half": "as many"}.get(kind, kind)
+
+
+def brute_force(facts: str, asked: str) -> int:
+    """The count of `asked`, read from the sentences alone (for tests and for checking files)."""
+    known: dict[str, int] = {}
+    waiting = [sentence.split() for sentence in facts.rstrip(".").split(". ")]
+    while asked not in known:
+        before = len(known)
+        for words in waiting:
+            person, rest = words[0], " ".join(words[2:])
+            if words[-1] in ITEMS:
+                known[person] = int(words[2])
+                continue
+            for kind, phrases in PHRASES.items():
+                for phrase in phrases:
+                    if f"{phrase} " in f"{rest} " and words[-1] in known:
+                        amount = 2 if kind == "half" else int(words[2])
+                        known[person] = Fact(person, kind, amount, words[-1]).value(known[words[-1]])
+        if len(known) == before:
+            raise ValueError(f"{asked} does not follow from the facts")
+    return known[asked]
