@@ -92,7 +92,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
         var rest = host.RestAddress.GetLeftPart(UriPartial.Authority);
         var grpc = host.GrpcAddress.GetLeftPart(UriPartial.Authority);
         await Output.WriteLineAsync($"""
-            Tessera {Version} serves {model} at {rest} (REST) and {grpc} (gRPC). Try:
+            Tessera {Version} serves {model} at {rest} (page and REST) and {grpc} (gRPC). Try:
 
               curl -s {rest}/v1/chat/completions -H 'Content-Type: application/json' \
                 -d {CurlBody(model)}

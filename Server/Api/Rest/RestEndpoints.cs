@@ -1,3 +1,5 @@
+using Tessera.Server.Api.Page;
+
 namespace Tessera.Server.Api.Rest;
 
 /// <summary>The REST routes.</summary>
@@ -11,6 +13,7 @@ internal static class RestEndpoints
         var models = ActivatorUtilities.CreateInstance<ModelsEndpoint>(services);
         var status = ActivatorUtilities.CreateInstance<StatusEndpoints>(services);
 
+        PageEndpoints.Map(routes);
         routes.MapPost("/v1/chat/completions", chat.HandleAsync);
         routes.MapMethods("/v1/models", Readable, models.ListAsync);
         routes.MapMethods("/v1/models/{**id}", Readable, models.GetAsync);
