@@ -1,3 +1,5 @@
+using Tessera.Bench.Timing;
+
 namespace Tessera.Bench.Peers;
 
 /// <summary>One thing that is measured on every side.</summary>
@@ -26,13 +28,7 @@ internal sealed record Measure(string Name, string? Prepare, string Command, int
 internal sealed record Series(string Side, Measure Measure, IReadOnlyList<double> TokensPerSecond)
 {
     /// <summary>The middle one.</summary>
-    public double Median { get; } = MedianOf(TokensPerSecond);
-
-    private static double MedianOf(IReadOnlyList<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
-    }
+    public double Median { get; } = Summary.Of(TokensPerSecond).MedianValue;
 }
 
 /// <summary>Measures all sides in interleaved rounds, so that what the machine does meanwhile hits each of them.</summary>

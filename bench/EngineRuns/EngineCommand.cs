@@ -1,0 +1,176 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectre.Console;
+using Tessera.Bench.Timing;
+using Tessera.Engine;
+using Tessera.Models;
+
+namespace Tessera.Bench.EngineRuns;
+
+/// <summary><c>engine</c>: what the engine adds to the bare model calls, on a real package.</summary>
+internal static class EngineCommand
+{
+    private const int PromptTokens = 100;
+    private const int DecodeTokens = 400;
+    private const int LongPrompt = 2000;
+    private static readonly int[] Batches = [1, 8, 32];
+
+    /// <summary>The command.</summary>
+    public static Command Create()
+    {
+        var package = new Option<string>("--package") { Description = "Package folder", DefaultValueFactory = _ => "Models/packages/tessera-logic" };
+        var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
+        var threads = new Option<int>("--threads") { Description = "Threads of the runtime", DefaultValueFactory = _ => 2 };
+        var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory") { package, rounds, threads };
+        command.SetAction((parse, _) => RunAsync(parse.GetValue(package)!, parse.GetValue(rounds), parse.GetValue(threads)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(string folder, int rounds, int threads)
+    {
+        var package = ModelPackage.Load(folder);
+        var options = new EngineOptions { MaxSlots = Batches.Max(), Threads = threads };
+        var table = new Table().AddColumn("measure").AddColumn("median").AddColumn("min - max").AddColumn("ratio");
+        await using var engine = InferenceEngine.Start(package, options, TimeProvider.System);
+        await engine.WaitUntilStartedAsync();
+        var load = new EngineLoad(engine);
+        await AddThroughputAsync(table, load, folder, rounds, threads);
+        await AddInterTokenTimeAsync(table, load, rounds);
+        await AddCancellationAsync(table, engine, load, rounds);
+        await AddMemoryAsync(table, engine, load);
+        AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 140);
+        AnsiConsole.Write(table);
+        return 0;
+    }
+
+    private static async Task AddThroughputAsync(Table table, EngineLoad load, string folder, int rounds, int threads)
+    {
+        using var bare = new OnnxModel(folder, threads, Batches.Max());
+        var bareSpeeds = Batches.ToDictionary(batch => batch, _ => new List<double>());
+        var engineSpeeds = Batches.ToDictionary(batch => batch, _ => new List<double>());
+        for (var round = 0; round <= rounds; round++)
+        {
+            foreach (var batch in Batches)
+            {
+                bare.Begin(batch, PromptTokens);
+                var bareSpeed = batch * DecodeTokens / bare.Decode(DecodeTokens);
+                var engineSpeed = await load.ThroughputAsync(batch, PromptTokens, DecodeTokens);
+                if (round > 0)
+                {
+                    bareSpeeds[batch].Add(bareSpeed);
+                    engineSpeeds[batch].Add(engineSpeed);
+                }
+            }
+        }
+
+        foreach (var batch in Batches)
+        {
+            var bareRow = Summary.Of(bareSpeeds[batch]);
+            var engineRow = Summary.Of(engineSpeeds[batch]);
+            table.AddRow($"bare loop, batch {batch}, tok/s", bareRow.Median, bareRow.Range, "1.00");
+            table.AddRow($"engine, batch {batch}, tok/s", engineRow.Median, engineRow.Range, Ratio(engineRow.MedianValue, bareRow.MedianValue));
+        }
+
+        table.AddRow("engine, batch 32 / batch 1", "", "", Ratio(Summary.Of(engineSpeeds[32]).MedianValue, Summary.Of(engineSpeeds[1]).MedianValue));
+    }
+
+    private static async Task AddInterTokenTimeAsync(Table table, EngineLoad load, int rounds)
+    {
+        var alone = new List<double>();
+        var disturbed = new List<double>();
+        for (var round = 0; round <= rounds; round++)
+        {
+            var quiet = Gaps(await EngineLoad.ArrivalsAsync(load.Submit(PromptTokens, DecodeTokens)));
+            var busy = await GapsUnderPrefillAsync(load);
+            if (round > 0)
+            {
+                alone.Add(Summary.Percentile(quiet, 95) * 1e3);
+                disturbed.Add(Summary.Percentile(busy, 95) * 1e3);
+            }
+        }
+
+        var (a, b) = (Summary.Of(alone), Summary.Of(disturbed));
+        table.AddRow("inter-token p95 alone, ms", a.Median, a.Range, "1.00");
+        table.AddRow($"inter-token p95 while {LongPrompt} tokens are prefilled, ms", b.Median, b.Range, Ratio(b.MedianValue, a.MedianValue));
+    }
+
+    // The gaps of one response between the submission of a long prompt and its first token.
+    private static async Task<List<double>> GapsUnderPrefillAsync(EngineLoad load)
+    {
+        Task<List<double>>? longPrompt = null;
+        var (from, to) = (0, int.MaxValue);
+        var arrivals = await EngineLoad.ArrivalsAsync(load.Submit(PromptTokens, 4 * DecodeTokens), count =>
+        {
+            if (count == 50)
+            {
+                from = count - 1;
+                longPrompt = EngineLoad.ArrivalsAsync(load.Submit(LongPrompt, 1));
+            }
+            else if (longPrompt is { IsCompleted: true } && to == int.MaxValue)
+            {
+                to = count - 1;
+            }
+        });
+        await longPrompt!;
+        var window = arrivals[from..Math.Min(to, arrivals.Count)];
+        return Gaps(window);
+    }
+
+    private static List<double> Gaps(List<double> arrivals) => [.. arrivals.Zip(arrivals.Skip(1), (earlier, later) => later - earlier)];
+
+    private static async Task AddCancellationAsync(Table table, InferenceEngine engine, EngineLoad load, int rounds)
+    {
+        var times = new List<double>();
+        for (var i = 0; i < 20 * rounds; i++)
+        {
+            var generation = load.Submit(PromptTokens, DecodeTokens);
+            var watch = new System.Diagnostics.Stopwatch();
+            var count = 0;
+            await foreach (var _ in generation.Events.ReadAllAsync())
+            {
+                if (++count == 20)
+                {
+                    watch.Start();
+                    generation.Cancel();
+                }
+            }
+
+            while (engine.GetStatus().KvPositionsInUse > 0)
+            {
+                await Task.Yield();
+            }
+
+            times.Add(watch.Elapsed.TotalMilliseconds);
+        }
+
+        var summary = Summary.Of(times);
+        table.AddRow("cancel to freed positions p95, ms", Summary.Number(Summary.Percentile(times, 95)), summary.Range, "");
+    }
+
+    private static async Task AddMemoryAsync(Table table, InferenceEngine engine, EngineLoad load)
+    {
+        GC.Collect();
+        var before = ProcessMemory.ResidentBytes;
+        var burst = Enumerable.Range(0, 32).Select(_ => EngineLoad.ArrivalsAsync(load.Submit(LongPrompt, 200))).ToArray();
+        var most = before;
+        var kv = 0L;
+        while (!Task.WhenAll(burst).IsCompleted)
+        {
+            var resident = ProcessMemory.ResidentBytes;
+            if (resident > most)
+            {
+                (most, kv) = (resident, engine.GetStatus().KvBytesInUse);
+            }
+
+            await Task.Delay(5);
+        }
+
+        GC.Collect();
+        table.AddRow("resident before / at most in a burst / after, MB", $"{Mega(before)} / {Mega(most)} / {Mega(ProcessMemory.ResidentBytes)}", "", "");
+        table.AddRow("KV bytes in use at that most, MB", Mega(kv), "", "");
+    }
+
+    private static string Mega(long bytes) => (bytes / 1e6).ToString("F0", CultureInfo.InvariantCulture);
+
+    private static string Ratio(double value, double reference) => (value / reference).ToString("F2", CultureInfo.InvariantCulture);
+}
