@@ -159,7 +159,11 @@ public sealed class InferenceEngine : IAsyncDisposable
         var sinceProgress = progress.IsIdle ? TimeSpan.Zero : _timeProvider.GetElapsedTime(progress.Timestamp);
         return new EngineStatus(
             State, progress.RunningCount, _queue.Count, progress.PositionsInUse, progress.PositionsInUse * bytes, progress.PositionsPeak * bytes,
-            _positionCapacity, progress.StepCount, sinceProgress);
+            _positionCapacity, progress.StepCount, sinceProgress)
+        {
+            WaitingTokens = _queue.TokenCount,
+            KvBytesResident = progress.PositionsInUse * bytes,
+        };
     }
 
     /// <summary>Takes no more requests, lets the running ones finish within the time, then ends the rest with <see cref="FinishReason.Shutdown"/>.</summary>

@@ -19,7 +19,7 @@ internal enum TracePhase
     /// <summary>After <c>&lt;/think&gt;</c>.</summary>
     Answer,
 
-    /// <summary>After <c>&lt;eos&gt;</c>.</summary>
+    /// <summary>After <c>&lt;eos&gt;</c> or a stop id.</summary>
     Done,
 }
 
@@ -38,13 +38,18 @@ internal sealed class TraceGrammar
     private readonly GrammarMasks _masks;
     private readonly ReasoningMode _mode;
     private readonly int _latentBudget;
+    private readonly AnswerEnd _end;
+    private readonly TokenMask _answerBeforeEnd;
     private int _thinkingLeft;
+    private int _count;
     private int _latentCount;
 
     /// <summary>Creates the grammar of a sequence whose prompt ended with <c>&lt;think&gt;</c>.</summary>
-    public TraceGrammar(GrammarMasks masks, ReasoningOptions options)
+    public TraceGrammar(GrammarMasks masks, ReasoningOptions options, AnswerEnd? end = null)
     {
         _masks = masks;
+        _end = end ?? AnswerEnd.Default;
+        _answerBeforeEnd = _end.MinTokens > 0 && _end.StopTokenIds.Count > 0 ? masks.Text.Except(_end.StopTokenIds) : masks.Text;
 
         // The dial at 0 is plain chain of thought.
         _mode = options is { Mode: ReasoningMode.Latent, LatentBudget: 0 } ? ReasoningMode.Text : options.Mode;
@@ -62,8 +67,8 @@ internal sealed class TraceGrammar
         TracePhase.Start => AllowedAtStart(),
         TracePhase.Latent => AllowedInSpan(),
         TracePhase.Text => _thinkingLeft > 0 ? _masks.TextOrEnd : _masks.OnlyEndThink,
-        TracePhase.Answer => _masks.Answer,
-        _ => throw new InvalidOperationException("nothing comes after <eos>"),
+        TracePhase.Answer => _count < _end.MinTokens ? _answerBeforeEnd : _masks.Answer,
+        _ => throw new InvalidOperationException("nothing comes after the end"),
     };
 
     /// <summary>Takes the next id.</summary>
@@ -84,6 +89,7 @@ internal sealed class TraceGrammar
 
         _latentCount += Phase == TracePhase.Latent && next == TracePhase.Latent ? 1 : 0;
         Phase = next;
+        _count++;
     }
 
     private TracePhase PhaseAfter(int id)
@@ -92,7 +98,7 @@ internal sealed class TraceGrammar
         return id == vocabulary.BoLatentId ? TracePhase.Latent
             : id == vocabulary.EoLatentId ? TracePhase.Text
             : id == vocabulary.EndThinkId ? TracePhase.Answer
-            : id == vocabulary.EosId ? TracePhase.Done
+            : id == vocabulary.EosId || (Phase == TracePhase.Answer && _end.StopTokenIds.Contains(id)) ? TracePhase.Done
             : Phase == TracePhase.Start ? TracePhase.Text
             : Phase;
     }

@@ -15,7 +15,7 @@ internal interface ITraceListener
 
 /// <summary>Records the generated ids of one sequence: spans, counts, and the deltas that its client sees.</summary>
 internal sealed class TraceRecorder(
-    ExtendedVocabulary vocabulary, Tokenizer tokenizer, bool stripLeadingSpace, IReadOnlyList<string> stops, ITraceListener listener)
+    ExtendedVocabulary vocabulary, Tokenizer tokenizer, bool stripLeadingSpace, IReadOnlyList<string> stops, int minTokens, ITraceListener listener)
 {
     private readonly StopMatcher _stopMatcher = new(stops);
     private readonly VisibleText _reasoning = new(tokenizer.CreateDecoder(), stripLeadingSpace);
@@ -33,11 +33,14 @@ internal sealed class TraceRecorder(
     /// <summary>Records the next id.</summary>
     /// <param name="id">An id that the grammar allowed.</param>
     /// <param name="phase">Where the sequence was before the id.</param>
-    public void Append(int id, TracePhase phase)
+    /// <param name="isEnd">Whether the id ends the answer: then its text is not given out.</param>
+    /// <param name="logprob">Its log probability; null when the request wants none.</param>
+    public void Append(int id, TracePhase phase, bool isEnd, TokenLogprob? logprob)
     {
+        TokenLogprob[]? logprobs = logprob is null ? null : [logprob];
         if (vocabulary.IsLatent(id))
         {
-            AppendLatent(vocabulary.CodeOf(id));
+            AppendLatent(vocabulary.CodeOf(id), logprobs);
         }
         else if (vocabulary.KindOf(id) == TokenKind.Control)
         {
@@ -45,13 +48,13 @@ internal sealed class TraceRecorder(
         }
         else if (phase == TracePhase.Answer)
         {
-            AppendAnswer(id);
+            AppendAnswer(id, isEnd, logprobs);
         }
         else
         {
             Counts.CountReasoningText();
             Trace.AddText(id);
-            listener.OnDelta(new ReasoningTextEvent(_reasoning.Append(id), [id]));
+            listener.OnDelta(new ReasoningTextEvent(_reasoning.Append(id), [id]) { Logprobs = logprobs });
         }
     }
 
@@ -76,11 +79,11 @@ internal sealed class TraceRecorder(
         }
     }
 
-    private void AppendLatent(int code)
+    private void AppendLatent(int code, TokenLogprob[]? logprobs)
     {
         Counts.CountLatent();
         var span = Trace.AddCode(code);
-        listener.OnDelta(new LatentEvent(span.Index, span.Codes.Count - 1, code));
+        listener.OnDelta(new LatentEvent(span.Index, span.Codes.Count - 1, code) { Logprobs = logprobs });
     }
 
     private void AppendControl(int id)
@@ -103,12 +106,15 @@ internal sealed class TraceRecorder(
         }
     }
 
-    private void AppendAnswer(int id)
+    private void AppendAnswer(int id, bool isEnd, TokenLogprob[]? logprobs)
     {
         Counts.CountAnswer();
-        if (id != vocabulary.EosId)
+        if (!isEnd)
         {
-            listener.OnDelta(new AnswerTextEvent(_stopMatcher.Append(_answer.Append(id)), [id]));
+            // Nothing of a stop string is held back before the least number of tokens: none of them may end the answer.
+            var text = _answer.Append(id);
+            var certain = Counts.Total <= minTokens ? text : _stopMatcher.Append(text);
+            listener.OnDelta(new AnswerTextEvent(certain, [id]) { Logprobs = logprobs });
         }
     }
 

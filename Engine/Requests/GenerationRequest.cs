@@ -31,6 +31,15 @@ public sealed record FieldProblem(string Field, string Message);
 /// <param name="Explain">Whether latents get hints.</param>
 public sealed record ReasoningOptions(ReasoningMode Mode, int? LatentBudget, int? ThinkingBudget, bool Explain);
 
+/// <summary>Where the answer of a valid request ends.</summary>
+/// <param name="StopTokenIds">Ids that end it.</param>
+/// <param name="MinTokens">Generated tokens before which nothing ends it.</param>
+internal sealed record AnswerEnd(IReadOnlyList<int> StopTokenIds, int MinTokens)
+{
+    /// <summary>The end token alone.</summary>
+    public static readonly AnswerEnd Default = new([], 0);
+}
+
 /// <summary>Sampling of a valid request.</summary>
 /// <param name="Temperature">0 = greedy.</param>
 /// <param name="TopK">0 = off.</param>
@@ -51,7 +60,18 @@ public sealed record SamplingOptions(float Temperature, int TopK, float TopP, ul
     public float PresencePenalty { get; init; }
 
     /// <summary>Added to the logits of ids; null = off.</summary>
-    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+    public IReadOnlyDictionary<int, float>? LogitBias
+    {
+        get;
+        init
+        {
+            field = value;
+            BiasEntries = value is null ? [] : [.. value];
+        }
+    }
+
+    /// <summary>The bias as the sampler walks over it.</summary>
+    internal KeyValuePair<int, float>[] BiasEntries { get; private init; } = [];
 
     /// <summary>Whether logits depend on what the sequence has said.</summary>
     internal bool HasPenalties => RepetitionPenalty != 1 || FrequencyPenalty != 0 || PresencePenalty != 0;
@@ -99,6 +119,9 @@ public sealed class GenerationRequest
 
     /// <summary>Generated tokens before which nothing ends the answer; 0 = off.</summary>
     public int MinTokens { get; }
+
+    /// <summary>What ends the answer beside stop strings.</summary>
+    internal AnswerEnd End => new(StopTokenIds, MinTokens);
 
     /// <summary>Alternatives to report for each token; null = no log probabilities.</summary>
     public int? Logprobs { get; }

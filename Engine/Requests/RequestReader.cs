@@ -74,11 +74,7 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
     {
         (string Field, bool IsUsed)[] missing =
         [
-            (names.MinP, input.MinP > 0), (names.RepetitionPenalty, input.RepetitionPenalty is not (null or 1)),
-            (names.FrequencyPenalty, input.FrequencyPenalty is not (null or 0)), (names.PresencePenalty, input.PresencePenalty is not (null or 0)),
-            (names.LogitBias, input.LogitBias is { Count: > 0 }), (names.MinTokens, input.MinTokens > 0),
-            (names.StopTokenIds, input.StopTokenIds is { Count: > 0 }), (names.Logprobs, input.Logprobs is not null),
-            (names.N, input.N > 1), (names.Timeout, input.Timeout is not null),
+            (names.N, input.N > 1),
         ];
         foreach (var (field, _) in missing.Where(item => item.IsUsed))
         {

@@ -2,7 +2,7 @@ namespace Tessera.Engine.Sampling;
 
 /// <summary>A token that may be drawn.</summary>
 /// <param name="Id">Its id.</param>
-/// <param name="Weight">Its probability, not normalised.</param>
+/// <param name="Weight">What it is ranked by: a probability, not normalised, or a logit.</param>
 internal readonly record struct Candidate(int Id, float Weight)
 {
     /// <summary>Whether this one comes first: higher weight, then lower id.</summary>
@@ -15,18 +15,18 @@ internal sealed class CandidateHeap(int capacity)
     private readonly Candidate[] _items = new Candidate[capacity];
     private int _count;
 
-    /// <summary>Takes all ids whose weight is above zero.</summary>
-    public void Fill(ReadOnlySpan<float> weights)
-    {
-        _count = 0;
-        for (var id = 0; id < weights.Length; id++)
-        {
-            if (weights[id] > 0)
-            {
-                _items[_count++] = new Candidate(id, weights[id]);
-            }
-        }
+    /// <summary>Candidates that were not taken.</summary>
+    public int Count => _count;
 
+    /// <summary>Forgets all candidates.</summary>
+    public void Clear() => _count = 0;
+
+    /// <summary>Adds a candidate; <see cref="Order"/> must follow before the first is taken.</summary>
+    public void Add(Candidate candidate) => _items[_count++] = candidate;
+
+    /// <summary>Orders what was added.</summary>
+    public void Order()
+    {
         for (var i = (_count / 2) - 1; i >= 0; i--)
         {
             SiftDown(i);

@@ -23,6 +23,18 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         }
     }
 
+    /// <summary>Prompt tokens of the requests that hold a place.</summary>
+    public long TokenCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _reservedTokens;
+            }
+        }
+    }
+
     /// <summary>The sequence that waits longest; null when nobody waits.</summary>
     public Sequence? First => _waiting.First?.Value;
 
@@ -64,6 +76,18 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         }
 
         Unreserve(sequence.Request.PromptPositions);
+    }
+
+    /// <summary>Adds the sequences whose time limit was reached.</summary>
+    public void AddPastDeadline(List<Sequence> target)
+    {
+        foreach (var sequence in _waiting)
+        {
+            if (sequence.IsPastDeadline)
+            {
+                target.Add(sequence);
+            }
+        }
     }
 
     /// <summary>Checks the bookkeeping.</summary>

@@ -16,6 +16,7 @@ internal sealed record ScheduledStep(StepPlan Plan, IReadOnlyList<Sequence> Rows
 /// <param name="thinkId">Comes after every prompt.</param>
 internal sealed class Scheduler(RequestQueue queue, SlotMap slots, DepartureRate departures, long positionCapacity, int prefillChunk, int thinkId)
 {
+    private readonly List<Sequence> _pastDeadline = [];
     private long _reservedPositions;
 
     /// <summary>Whether there is anything to run.</summary>
@@ -29,6 +30,15 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, DepartureRate
 
     /// <summary>Puts a sequence, for which a place was reserved, into the queue.</summary>
     public void Add(Sequence sequence) => queue.Add(sequence);
+
+    /// <summary>Sequences, waiting or with a slot, whose time limit was reached.</summary>
+    public IReadOnlyList<Sequence> PastDeadline()
+    {
+        _pastDeadline.Clear();
+        slots.AddPastDeadline(_pastDeadline);
+        queue.AddPastDeadline(_pastDeadline);
+        return _pastDeadline;
+    }
 
     /// <summary>Gives the first waiting sequence a slot, if it can have one now.</summary>
     /// <returns>The sequence; null when nobody was admitted.</returns>

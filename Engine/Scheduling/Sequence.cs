@@ -1,5 +1,6 @@
 using Tessera.Engine.Reasoning;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Sampling;
 
 namespace Tessera.Engine.Scheduling;
 
@@ -34,6 +35,12 @@ internal sealed class Sequence
         Recorder = recorder;
         Clock = clock;
     }
+
+    /// <summary>What it has said, for the penalties; null without penalties.</summary>
+    public TokenHistory? History { get; init; }
+
+    /// <summary>Whether its time limit was reached.</summary>
+    public bool IsPastDeadline => Request.Timeout is { } timeout && Clock.SinceSubmission >= timeout;
 
     /// <summary>The request.</summary>
     public GenerationRequest Request { get; }
@@ -124,13 +131,14 @@ internal sealed class Sequence
 
     /// <summary>Takes the token that was sampled for the next position and publishes what it means.</summary>
     /// <returns>Why the sequence ends with it; null when it goes on.</returns>
-    public FinishReason? Accept(int id)
+    public FinishReason? Accept(int id, TokenLogprob? logprob)
     {
         var phase = Grammar.Phase;
         Grammar.Advance(id);
         _ids[_idCount++] = id;
+        History?.Add(id);
         Clock.MarkToken();
-        Recorder.Append(id, phase);
+        Recorder.Append(id, phase, isEnd: Grammar.Phase == TracePhase.Done, logprob);
         return Recorder.IsStopped || Grammar.Phase == TracePhase.Done ? FinishReason.Stop
             : GeneratedCount == Request.MaxTokens ? FinishReason.Length
             : null;

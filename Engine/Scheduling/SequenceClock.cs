@@ -12,6 +12,9 @@ internal sealed class SequenceClock(TimeProvider timeProvider, EngineMeter? mete
     private long _lastToken;
     private int _tokenCount;
 
+    /// <summary>How long ago the request was submitted.</summary>
+    public TimeSpan SinceSubmission => timeProvider.GetElapsedTime(_submitted);
+
     /// <summary>The sequence got a slot.</summary>
     public void MarkAdmitted() => _admitted = timeProvider.GetTimestamp();
 

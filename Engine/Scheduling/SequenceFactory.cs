@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Tessera.Engine.Reasoning;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Sampling;
 using Tessera.Engine.Telemetry;
 using Tessera.Models;
 
@@ -23,18 +24,37 @@ internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosit
     public Sequence Create(GenerationRequest request, Action<ResponseStream> completed)
     {
         var response = new ResponseStream(request.MaxTokens, _savings, completed);
-        var listener = new Listener(response, request, request.Reasoning.Explain ? hints : null);
-        var recorder = new TraceRecorder(package.Vocabulary, package.Tokenizer, package.Manifest.Chat.StripLeadingSpace, request.Stop, listener);
-        return new Sequence(request, response, new TraceGrammar(_masks, request.Reasoning), recorder, new SequenceClock(timeProvider, meter));
+        var listener = new Listener(response, request, request.Reasoning.Explain ? hints : null, package.Vocabulary.ThinkId);
+        var recorder = new TraceRecorder(
+            package.Vocabulary, package.Tokenizer, package.Manifest.Chat.StripLeadingSpace, request.Stop, request.MinTokens, listener);
+        var grammar = new TraceGrammar(_masks, request.Reasoning, request.End);
+        return new Sequence(request, response, grammar, recorder, new SequenceClock(timeProvider, meter)) { History = CreateHistory(request) };
     }
 
-    private sealed class Listener(ResponseStream response, GenerationRequest request, HintWorker? hints) : ITraceListener
+    private TokenHistory? CreateHistory(GenerationRequest request)
+    {
+        if (!request.Sampling.HasPenalties)
+        {
+            return null;
+        }
+
+        var history = new TokenHistory(package.Vocabulary.ThinkId, package.Vocabulary.EosId);
+        foreach (var id in request.PromptIds)
+        {
+            history.AddPrompt(id);
+        }
+
+        return history;
+    }
+
+    private sealed class Listener(ResponseStream response, GenerationRequest request, HintWorker? hints, int textIdCount) : ITraceListener
     {
         // Taken on the thread that submits, where the span of the request is the current one.
         private readonly ActivityContext _trace = Activity.Current?.Context ?? default;
 
         public void OnDelta(GenerationEvent delta) => response.Publish(delta);
 
-        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, request.PromptIds, _trace);
+        // The codebook knows text alone: an earlier trace in a prompt of ids is left out.
+        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, [.. request.PromptIds.Where(id => id < textIdCount)], _trace);
     }
 }

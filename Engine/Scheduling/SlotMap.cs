@@ -25,6 +25,23 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     /// <summary>Positions in use over all slots.</summary>
     public long PositionsInUse => _decoding.Sum(sequence => (long)sequence.ComputedCount) + (Prefilling?.ComputedCount ?? 0);
 
+    /// <summary>Adds the sequences whose time limit was reached.</summary>
+    public void AddPastDeadline(List<Sequence> target)
+    {
+        foreach (var sequence in _decoding)
+        {
+            if (sequence.IsPastDeadline)
+            {
+                target.Add(sequence);
+            }
+        }
+
+        if (Prefilling is { IsPastDeadline: true } prefilling)
+        {
+            target.Add(prefilling);
+        }
+    }
+
     /// <summary>Puts a waiting sequence into the first slot above the decoding ones.</summary>
     public void BeginPrefill(Sequence sequence, int thinkId)
     {

@@ -32,7 +32,10 @@ internal sealed class StepLoop(
     private const string RuntimeFailedMessage = "the model runtime has failed; the server must be restarted";
 
     private readonly Sampler _sampler = new(runner.VocabularySize);
-    private int?[] _sampled = [];
+    private readonly LogprobReader _logprobs = new(runner.VocabularySize);
+    private SamplingRow[] _rows = [];
+    private int[] _sampled = [];
+    private TokenLogprob?[] _sampledLogprobs = [];
     private int _failedSteps;
     private long _stepCount;
     private long _positionsPeak;
@@ -103,6 +106,11 @@ internal sealed class StepLoop(
             if (commands.Completion.IsCompleted)
             {
                 return false;
+            }
+
+            foreach (var sequence in scheduler.PastDeadline())
+            {
+                Finish(sequence, FinishReason.Deadline);
             }
 
             if (scheduler.HasWork)
@@ -185,13 +193,22 @@ internal sealed class StepLoop(
 
         if (_sampled.Length < rows.Count)
         {
-            _sampled = new int?[rows.Count];
+            (_rows, _sampled, _sampledLogprobs) = (new SamplingRow[rows.Count], new int[rows.Count], new TokenLogprob?[rows.Count]);
         }
 
         for (var row = 0; row < rows.Count; row++)
         {
             var sequence = rows[row];
-            _sampled[row] = _sampler.Sample(logits.Slice(row * width, width), sequence.Grammar.Allowed, sequence.Request.Sampling, sequence.GeneratedCount);
+            _rows[row] = new SamplingRow(
+                sequence.Grammar.Allowed, sequence.Request.Sampling, sequence.Request.Sampling.Seed, sequence.GeneratedCount, sequence.History);
+        }
+
+        _sampler.Sample(logits, _rows.AsSpan(0, rows.Count), _sampled);
+        for (var row = 0; row < rows.Count; row++)
+        {
+            _sampledLogprobs[row] = rows[row].Request.Logprobs is { } topCount && _sampled[row] != Sampler.None
+                ? _logprobs.Read(logits.Slice(row * width, width), _sampled[row], topCount)
+                : null;
         }
     }
 
@@ -201,11 +218,11 @@ internal sealed class StepLoop(
         for (var row = 0; row < rows.Count; row++)
         {
             var sequence = rows[row];
-            if (_sampled[row] is not { } id)
+            if (_sampled[row] == Sampler.None)
             {
                 Finish(sequence, FinishReason.Error, NoLogitsMessage);
             }
-            else if (sequence.Accept(id) is { } reason)
+            else if (sequence.Accept(_sampled[row], _sampledLogprobs[row]) is { } reason)
             {
                 sequence.Recorder.Flush(sequence.Grammar.Phase);
                 Finish(sequence, reason);

@@ -19,8 +19,8 @@ internal static class TestVocabulary
 
     public static GrammarMasks Masks { get; } = new(Vocabulary);
 
-    public static TraceGrammar Grammar(ReasoningMode mode, int? latentBudget = null, int? thinkingBudget = null) =>
-        new(Masks, new ReasoningOptions(mode, latentBudget, thinkingBudget, Explain: true));
+    public static TraceGrammar Grammar(ReasoningMode mode, int? latentBudget = null, int? thinkingBudget = null, AnswerEnd? end = null) =>
+        new(Masks, new ReasoningOptions(mode, latentBudget, thinkingBudget, Explain: true), end);
 
     public static int[] Allowed(TokenMask mask) => [.. Enumerable.Range(0, Size).Where(mask.Allows)];
 }

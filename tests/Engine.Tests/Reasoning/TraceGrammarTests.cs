@@ -139,6 +139,29 @@ public sealed class TraceGrammarTests
         Assert.True(thinking <= (mode == ReasoningMode.None ? 0 : thinkingBudget ?? int.MaxValue), letters);
     }
 
+    [Fact]
+    public void Allowed_BeforeMinTokens_HasNoEnd()
+    {
+        var grammar = After(Grammar(ReasoningMode.None, end: new AnswerEnd([3, 7], 3)), EndThink);
+
+        Assert.Equal([2, 4, 5, 6, 8, 9], Allowed(grammar.Allowed));
+        grammar.Advance(Text);
+        Assert.Equal([2, 4, 5, 6, 8, 9], Allowed(grammar.Allowed));
+        grammar.Advance(Text);
+        Assert.Equal([Eos, .. TextIds], Allowed(grammar.Allowed));
+    }
+
+    [Fact]
+    public void Advance_WithStopId_EndsTheAnswerAndNothingElse()
+    {
+        var grammar = Grammar(ReasoningMode.Text, end: new AnswerEnd([Text], 0));
+
+        grammar.Advance(Text);
+        Assert.Equal(TracePhase.Text, grammar.Phase);
+        After(grammar, EndThink, Text);
+        Assert.Equal(TracePhase.Done, grammar.Phase);
+    }
+
     private static TraceGrammar After(TraceGrammar grammar, params int[] ids)
     {
         foreach (var id in ids)

@@ -216,6 +216,72 @@ public sealed class GenerationRequestTests
             problems.Select(problem => problem.Field));
     }
 
+    [Fact]
+    public void TryCreate_WithSampling_KeepsIt()
+    {
+        var request = Valid(new GenerationInput
+        {
+            PromptIds = [5, 6],
+            MinP = 0.25,
+            RepetitionPenalty = 1.5,
+            FrequencyPenalty = -2,
+            PresencePenalty = 2,
+            LogitBias = new Dictionary<int, double> { [3] = -100 },
+            MinTokens = 4,
+            StopTokenIds = [9, 8],
+            Logprobs = 20,
+            N = 1,
+            Timeout = TimeSpan.FromSeconds(2),
+            CacheSalt = "tenant",
+        });
+
+        Assert.Equal([5, 6], request.PromptIds);
+        var sampling = request.Sampling;
+        Assert.Equal((0.25f, 1.5f, -2f, 2f), (sampling.MinP, sampling.RepetitionPenalty, sampling.FrequencyPenalty, sampling.PresencePenalty));
+        Assert.Equal([new KeyValuePair<int, float>(3, -100)], sampling.LogitBias!);
+        Assert.Equal((4, 20, 1, TimeSpan.FromSeconds(2), "tenant"), (request.MinTokens, request.Logprobs, request.N, request.Timeout, request.CacheSalt));
+        Assert.Equal([9, 8], request.StopTokenIds);
+    }
+
+    public static TheoryData<GenerationInput, string, string> BadFields => new()
+    {
+        { new() { MinP = 1.1 }, "min_p", "must be a number from 0 to 1; got 1.1" },
+        { new() { RepetitionPenalty = 0 }, "repetition_penalty", "must be a number above 0 and at most 10; got 0" },
+        { new() { FrequencyPenalty = 2.5 }, "frequency_penalty", "must be a number from -2 to 2; got 2.5" },
+        { new() { PresencePenalty = double.NaN }, "presence_penalty", "must be a number from -2 to 2; got NaN" },
+        { new() { LogitBias = new Dictionary<int, double> { [4] = 101 } }, "logit_bias.4", "must be a number from -100 to 100; got 101" },
+        { new() { LogitBias = new Dictionary<int, double> { [-1] = 1 } }, "logit_bias", $"must name ids of the vocabulary, 0 to {TestModel.Vocabulary.Size - 1}; got -1" },
+        { new() { LogitBias = Enumerable.Range(0, 301).ToDictionary(id => id, _ => 1.0) }, "logit_bias", "must have at most 300 entries; got 301" },
+        { new() { MinTokens = 201 }, "min_tokens", "must be a whole number from 0 to 200; got 201" },
+        { new() { MinTokens = 9, MaxTokens = 8 }, "min_tokens", "must be at most max_tokens, which is 8; got 9" },
+        { new() { StopTokenIds = [.. Enumerable.Range(0, 17)] }, "stop_token_ids", "must have at most 16 entries; got 17" },
+        { new() { StopTokenIds = [1, -3] }, "stop_token_ids[1]", $"must be an id of the vocabulary, 0 to {TestModel.Vocabulary.Size - 1}; got -3" },
+        { new() { Logprobs = 21 }, "top_logprobs", "must be a whole number from 0 to 20; got 21" },
+        { new() { Logprobs = -1 }, "top_logprobs", "must be a whole number from 0 to 20; got -1" },
+        { new() { N = 0 }, "n", "must be a whole number from 1 to 8; got 0" },
+        { new() { Timeout = TimeSpan.Zero }, "timeout", "must be above 0 and at most 86400 seconds; got 0" },
+        { new() { Timeout = TimeSpan.FromDays(2) }, "timeout", "must be above 0 and at most 86400 seconds; got 172800" },
+        { new() { CacheSalt = new string('x', 257) }, "cache_salt", "must have at most 256 characters; got 257" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BadFields))]
+    public void TryCreate_WithBadField_NamesIt(GenerationInput input, string field, string message) =>
+        AssertProblem(input with { Prompt = " Tom" }, field, message);
+
+    [Fact]
+    public void TryCreate_WithBadPromptIds_NamesTheFirst()
+    {
+        AssertProblem(new GenerationInput { PromptIds = [] }, "prompt_ids", "must not be empty");
+        AssertProblem(
+            new GenerationInput { PromptIds = [5, TestModel.Vocabulary.FirstLatentId] }, "prompt_ids[1]",
+            $"id {TestModel.Vocabulary.FirstLatentId} cannot stand outside of a reasoning trace");
+        AssertProblem(new GenerationInput { PromptIds = [5], Chat = [new ChatTurn("user", "b")] }, "messages", "must not be given together with prompt_ids");
+        AssertProblem(
+            new GenerationInput { PromptIds = [.. Enumerable.Repeat(5, 400)] }, "prompt_ids",
+            "must have at most 254 tokens, so that <think> and one token fit into 256 positions; got 400 tokens");
+    }
+
     private static string Toms(int count) => string.Concat(Enumerable.Repeat(" Tom", count));
 
     private static GenerationRequest Valid(GenerationInput input)
