@@ -27,6 +27,9 @@ public sealed class GrpcStatusException : Exception
     /// <summary>Metadata sent or received with the status.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Trailers { get; }
 
+    /// <summary>Stable name of the error for logs and metrics; never sent.</summary>
+    public string? Reason { get; init; }
+
     /// <summary>First value of a trailer; null when there is none.</summary>
     public string? GetTrailer(string name)
     {

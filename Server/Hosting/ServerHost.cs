@@ -5,6 +5,7 @@ using Tessera.Server.Api;
 using Tessera.Server.Api.Grpc;
 using Tessera.Server.Api.Rest;
 using Tessera.Server.Telemetry;
+using Tessera.Server.Telemetry.Prometheus;
 
 namespace Tessera.Server.Hosting;
 
@@ -126,10 +127,22 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddSingleton(engine);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Readiness>();
+        AddMetrics(services, engine);
         services.AddHostedService<DrainService>();
         services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         // Draining has its own bound; what follows it is only the writing of final events.
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));
+    }
+
+    private static void AddMetrics(IServiceCollection services, InferenceEngine engine)
+    {
+        services.AddSingleton(provider =>
+        {
+            var metrics = new ServerMetrics(engine.Package.Manifest.Name);
+            ServerGauges.Add(metrics.Meter, engine, provider.GetRequiredService<Readiness>());
+            return metrics;
+        });
+        services.AddSingleton(provider => new MetricStore(provider.GetRequiredService<ServerMetrics>().Meter, engine.Telemetry.Meter));
     }
 
     /// <summary>The two listeners; their ports are known once they are bound.</summary>

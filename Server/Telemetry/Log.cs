@@ -3,9 +3,9 @@ namespace Tessera.Server.Telemetry;
 /// <summary>Every log message of the server. None holds prompt or output text.</summary>
 internal static partial class Log
 {
-    /// <summary>A request has ended, whatever way.</summary>
-    [LoggerMessage(1, LogLevel.Information, "{Method} {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}")]
-    public static partial void RequestFinished(ILogger logger, string method, string path, int status, double milliseconds, string requestId);
+    /// <summary>A request has ended, whatever way; tokens is empty or tells what was generated.</summary>
+    [LoggerMessage(1, LogLevel.Information, "{Method} {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}{Tokens}")]
+    public static partial void RequestFinished(ILogger logger, string method, string path, int status, double milliseconds, string requestId, string tokens);
 
     /// <summary>A handler threw what it should not have thrown.</summary>
     [LoggerMessage(2, LogLevel.Error, "Request {RequestId} failed with an unexpected exception")]
@@ -19,9 +19,10 @@ internal static partial class Log
     [LoggerMessage(4, LogLevel.Warning, "Request {RequestId} ended with {Code}")]
     public static partial void GenerationEndedWithError(ILogger logger, string requestId, string code);
 
-    /// <summary>A gRPC call has ended, whatever way.</summary>
-    [LoggerMessage(5, LogLevel.Information, "gRPC {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}")]
-    public static partial void CallFinished(ILogger logger, string path, Tessera.Protos.Grpc.GrpcStatusCode status, double milliseconds, string requestId);
+    /// <summary>A gRPC call has ended, whatever way; tokens is empty or tells what was generated.</summary>
+    [LoggerMessage(5, LogLevel.Information, "gRPC {Path} {Status} in {Milliseconds:0.0} ms, request {RequestId}{Tokens}")]
+    public static partial void CallFinished(
+        ILogger logger, string path, Tessera.Protos.Grpc.GrpcStatusCode status, double milliseconds, string requestId, string tokens);
 
     /// <summary>The engine lived through a failure, or ended with it.</summary>
     [LoggerMessage(7, LogLevel.Error, "The engine reports a failure")]

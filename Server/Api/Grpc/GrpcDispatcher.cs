@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Tessera.Protos.Grpc;
 using Tessera.Server.Telemetry;
 
@@ -11,26 +10,29 @@ internal sealed class GrpcDispatcher
     private readonly HashSet<string> _services;
     private readonly int _maxMessageBytes;
     private readonly TimeProvider _timeProvider;
+    private readonly ServerMetrics _metrics;
     private readonly ILogger _logger;
 
     /// <summary>Creates the dispatcher.</summary>
     /// <param name="methods">All methods of the server.</param>
     /// <param name="maxMessageBytes">Largest message in either direction.</param>
     /// <param name="timeProvider">Clock of deadlines.</param>
+    /// <param name="metrics">Told about every call.</param>
     /// <param name="logger">One line per call.</param>
-    public GrpcDispatcher(IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, ILogger logger)
+    public GrpcDispatcher(IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, ServerMetrics metrics, ILogger logger)
     {
         _methods = methods.ToDictionary(method => method.Path, StringComparer.Ordinal);
         _services = methods.Select(method => method.Service).ToHashSet(StringComparer.Ordinal);
         _maxMessageBytes = maxMessageBytes;
         _timeProvider = timeProvider;
+        _metrics = metrics;
         _logger = logger;
     }
 
     /// <summary>Answers one HTTP/2 request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        var started = Stopwatch.GetTimestamp();
+        var telemetry = RequestTelemetry.BeginGrpc(context, _metrics);
         context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
         context.Response.Headers["x-request-id"] = context.TraceIdentifier;
         var path = Echo.Shorten(context.Request.Path.Value ?? "");
@@ -38,12 +40,17 @@ internal sealed class GrpcDispatcher
         {
             context.Response.StatusCode = refused;
             context.Response.Headers.Allow = HttpMethods.Post;
-            Log.RequestFinished(_logger, context.Request.Method, path, refused, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+            telemetry.EndRest(context, _logger, path);
             return;
         }
 
         var status = await RunAsync(context).ConfigureAwait(false);
-        Log.CallFinished(_logger, path, status.Code, Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+        if (status.Code != GrpcStatusCode.OK)
+        {
+            telemetry.Refuse(status.Reason ?? MetricNames.Of(status.Code).ToLowerInvariant());
+        }
+
+        telemetry.EndGrpc(context.TraceIdentifier, _logger, path, _methods.ContainsKey(context.Request.Path.Value ?? ""), status.Code);
     }
 
     // What is no gRPC at all is answered in HTTP, as the specification says.

@@ -1,3 +1,5 @@
+using Tessera.Server.Telemetry;
+
 namespace Tessera.Server.Api.Grpc;
 
 /// <summary>The gRPC front: all services behind one request delegate, for whatever comes in on the HTTP/2 port.</summary>
@@ -12,6 +14,7 @@ internal static class GrpcPipeline
             [.. inference.Methods, .. health.Methods],
             services.GetRequiredService<ServerOptions>().MaxBodyBytes,
             services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ServerMetrics>(),
             services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Grpc"));
         return dispatcher.HandleAsync;
     }

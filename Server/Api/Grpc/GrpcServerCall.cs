@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http.Features;
 using Tessera.Protos.Grpc;
+using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Grpc;
 
@@ -34,6 +35,9 @@ internal sealed class GrpcServerCall : IDisposable
 
     /// <summary>Id of the call in logs and in the response's headers.</summary>
     public string RequestId => _context.TraceIdentifier;
+
+    /// <summary>What is recorded about the call.</summary>
+    public RequestTelemetry Telemetry => RequestTelemetry.Of(_context);
 
     /// <summary>Fires when the client goes away or its deadline passes.</summary>
     public CancellationToken Ended => _ended.Token;

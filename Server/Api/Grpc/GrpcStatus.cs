@@ -8,6 +8,9 @@ namespace Tessera.Server.Api.Grpc;
 /// <param name="Trailers">Further metadata.</param>
 internal sealed record GrpcStatus(GrpcStatusCode Code, string Detail, IReadOnlyList<KeyValuePair<string, string>> Trailers)
 {
+    /// <summary>Stable name of the error for metrics; null where the code alone tells.</summary>
+    public string? Reason { get; init; }
+
     /// <summary>Everything was sent.</summary>
     public static readonly GrpcStatus OK = new(GrpcStatusCode.OK, "", []);
 
@@ -18,5 +21,6 @@ internal sealed record GrpcStatus(GrpcStatusCode Code, string Detail, IReadOnlyL
     public static readonly GrpcStatus Late = new(GrpcStatusCode.DeadlineExceeded, "the deadline passed before the response was complete", []);
 
     /// <summary>The status that a handler ended its call with.</summary>
-    public static GrpcStatus From(GrpcStatusException exception) => new(exception.Code, exception.Detail, exception.Trailers);
+    public static GrpcStatus From(GrpcStatusException exception) =>
+        new(exception.Code, exception.Detail, exception.Trailers) { Reason = exception.Reason };
 }

@@ -24,6 +24,7 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
 
         var message = await call.ReadRequestAsync(Wire.GenerateRequest.Parser).ConfigureAwait(false);
         var generation = Submit(Validate(message, call.RequestId));
+        call.Telemetry.Track(generation, GenAiOperation.GenerateContent);
         try
         {
             await SendAsync(call, generation).ConfigureAwait(false);

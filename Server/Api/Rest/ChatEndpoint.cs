@@ -22,6 +22,7 @@ internal sealed class ChatEndpoint(
         var submitted = error is null ? engine.Submit(request!) : null;
         if (submitted is SubmitResult.Accepted accepted)
         {
+            RequestTelemetry.Of(context).Track(accepted.Generation, GenAiOperation.Chat);
             await SendAsync(context, accepted.Generation, chat!).ConfigureAwait(false);
             return;
         }

@@ -1,4 +1,5 @@
 using Tessera.Server.Api.Page;
+using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
 
@@ -11,6 +12,7 @@ internal static class RestEndpoints
         var services = routes.ServiceProvider;
         var chat = ActivatorUtilities.CreateInstance<ChatEndpoint>(services);
         var models = ActivatorUtilities.CreateInstance<ModelsEndpoint>(services);
+        var metrics = ActivatorUtilities.CreateInstance<MetricsEndpoint>(services);
         var status = ActivatorUtilities.CreateInstance<StatusEndpoints>(services);
 
         PageEndpoints.Map(routes);
@@ -19,6 +21,7 @@ internal static class RestEndpoints
         routes.MapMethods("/v1/models/{**id}", Readable, models.GetAsync);
         routes.MapMethods("/health/live", Readable, status.LiveAsync);
         routes.MapMethods("/health/ready", Readable, status.ReadyAsync);
+        routes.MapMethods("/metrics", Readable, metrics.HandleAsync);
         routes.MapMethods("/info", Readable, status.InfoAsync);
     }
 

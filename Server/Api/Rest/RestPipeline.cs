@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
@@ -14,16 +13,17 @@ internal static class RestPipeline
     public static RequestDelegate Build(IServiceProvider services)
     {
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Rest");
+        var metrics = services.GetRequiredService<ServerMetrics>();
         var app = new ApplicationBuilder(services);
-        app.Use(next => context => HandleAsync(context, next, logger));
+        app.Use(next => context => HandleAsync(context, next, metrics, logger));
         app.UseRouting();
         app.UseEndpoints(RestEndpoints.Map);
         return app.Build();
     }
 
-    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ILogger logger)
+    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ServerMetrics metrics, ILogger logger)
     {
-        var started = Stopwatch.GetTimestamp();
+        var telemetry = RequestTelemetry.BeginRest(context, metrics);
         try
         {
             if (TakeRequestId(context) is { } refused)
@@ -41,9 +41,7 @@ internal static class RestPipeline
         finally
         {
             var path = context.Request.Path.ToUriComponent();
-            Log.RequestFinished(
-                logger, context.Request.Method, path.Length <= MaxLoggedPathLength ? path : path[..MaxLoggedPathLength], context.Response.StatusCode,
-                Stopwatch.GetElapsedTime(started).TotalMilliseconds, context.TraceIdentifier);
+            telemetry.EndRest(context, logger, path.Length <= MaxLoggedPathLength ? path : path[..MaxLoggedPathLength]);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
 
@@ -27,6 +28,7 @@ internal static class RestResponse
     /// <summary>Sends an error, with <c>Retry-After</c> in whole seconds where a later attempt makes sense.</summary>
     public static Task WriteErrorAsync(HttpContext context, ApiFailure error)
     {
+        RequestTelemetry.Of(context).Refuse(error.Entry.Code);
         if (error.RetryAfter is { } retryAfter)
         {
             context.Response.Headers.RetryAfter = ((long)Math.Max(1, Math.Ceiling(retryAfter.TotalSeconds))).ToString(CultureInfo.InvariantCulture);

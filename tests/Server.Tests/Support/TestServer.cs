@@ -93,6 +93,22 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>The body of <c>/info</c>.</summary>
     public async Task<JsonNode> InfoAsync() => JsonNode.Parse(await Client.GetStringAsync("/info"))!;
 
+    /// <summary>The page of <c>/metrics</c>, once it is as wanted; within a minute. A request is counted just after its response has ended.</summary>
+    public async Task<PrometheusPage> MetricsAsync(Func<PrometheusPage, bool>? wanted = null)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (true)
+        {
+            var page = PrometheusPage.Parse(await Client.GetStringAsync("/metrics", patience.Token));
+            if (wanted is null || wanted(page))
+            {
+                return page;
+            }
+
+            await Task.Delay(10, patience.Token);
+        }
+    }
+
     /// <summary>Waits until the engine's status is as wanted; at most a minute.</summary>
     public async Task WaitForStatusAsync(Func<EngineStatus, bool> wanted)
     {

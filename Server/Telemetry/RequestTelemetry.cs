@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using Tessera.Engine;
+using Tessera.Engine.Requests;
+using Tessera.Protos.Grpc;
+
+namespace Tessera.Server.Telemetry;
+
+/// <summary>
+/// What is recorded about one request, in one place for both fronts: the pipelines begin and end it, handlers say which generation it became, or why it was
+/// refused. Every call is harmless where nothing is recorded.
+/// </summary>
+internal sealed class RequestTelemetry
+{
+    private const string Rest = "rest";
+    private const string Grpc = "grpc";
+
+    private readonly ServerMetrics? _metrics;
+    private readonly string _protocol;
+    private readonly long _started = Stopwatch.GetTimestamp();
+    private Generation? _generation;
+
+    private RequestTelemetry(ServerMetrics? metrics, string protocol)
+    {
+        _metrics = metrics;
+        _protocol = protocol;
+    }
+
+    /// <summary>Time since the request came in.</summary>
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
+
+    /// <summary>Begins to record a request of REST.</summary>
+    public static RequestTelemetry BeginRest(HttpContext context, ServerMetrics metrics) => Begin(context, new(metrics, Rest));
+
+    /// <summary>Begins to record a call of gRPC.</summary>
+    public static RequestTelemetry BeginGrpc(HttpContext context, ServerMetrics metrics) => Begin(context, new(metrics, Grpc));
+
+    /// <summary>What is recorded about the request of a context; nothing where no pipeline began it.</summary>
+    public static RequestTelemetry Of(HttpContext context) => context.Features.Get<RequestTelemetry>() ?? new RequestTelemetry(null, Rest);
+
+    /// <summary>The request became a generation. Its end is recorded whether or not the client stays for it.</summary>
+    /// <param name="generation">What the engine accepted.</param>
+    /// <param name="operation">One of <see cref="GenAiOperation"/>.</param>
+    public void Track(Generation generation, string operation)
+    {
+        _generation = generation;
+        if (_metrics is { } metrics)
+        {
+            _ = RecordWhenFinishedAsync(metrics, generation, operation, _protocol);
+        }
+    }
+
+    /// <summary>The request is answered with an error. Counts as a rejection when nothing was generated for it.</summary>
+    /// <param name="reason">Stable name of the error, <c>error.code</c> of REST.</param>
+    public void Refuse(string reason)
+    {
+        if (_generation is null)
+        {
+            _metrics?.RecordRejection(reason, _protocol);
+        }
+    }
+
+    /// <summary>A request of REST has ended.</summary>
+    public void EndRest(HttpContext context, ILogger logger, string path)
+    {
+        var (time, status) = (Elapsed, context.Response.StatusCode);
+        _metrics?.RecordHttp(context.Request.Method, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, status, time);
+        LogWhenFinished(tokens => Log.RequestFinished(
+            logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, tokens));
+    }
+
+    /// <summary>A call of gRPC has ended.</summary>
+    /// <param name="requestId">Id of the call.</param>
+    /// <param name="logger">For the access log.</param>
+    /// <param name="path">Path as it was called, cut to a length that a log line bears.</param>
+    /// <param name="isKnown">Whether there is such a method.</param>
+    /// <param name="status">Its status.</param>
+    public void EndGrpc(string requestId, ILogger logger, string path, bool isKnown, GrpcStatusCode status)
+    {
+        var time = Elapsed;
+        _metrics?.RecordGrpc(isKnown ? path : null, status, time);
+        LogWhenFinished(tokens => Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, tokens));
+    }
+
+    private static RequestTelemetry Begin(HttpContext context, RequestTelemetry telemetry)
+    {
+        context.Features.Set(telemetry);
+        return telemetry;
+    }
+
+    private static async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation, string operation, string protocol) =>
+        metrics.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
+
+    // A client that went away leaves its generation a step behind; the line has the tokens all the same.
+    private void LogWhenFinished(Action<string> write)
+    {
+        if (_generation is { } generation)
+        {
+            _ = WriteAsync(generation.WhenFinished);
+        }
+        else
+        {
+            write("");
+        }
+
+        async Task WriteAsync(Task<FinishedEvent> whenFinished) => write(Describe(await whenFinished.ConfigureAwait(false)));
+    }
+
+    private static string Describe(FinishedEvent finished)
+    {
+        var usage = finished.Usage;
+        return $", {MetricNames.Of(finished.Reason)}, tokens: {usage.PromptTokens} prompt, {usage.CompletionTokens} completion, {usage.LatentTokens} latent";
+    }
+}
+
+/// <summary>Operations as GenAI's conventions name them.</summary>
+internal static class GenAiOperation
+{
+    /// <summary>A chat.</summary>
+    public const string Chat = "chat";
+
+    /// <summary>A plain prompt.</summary>
+    public const string TextCompletion = "text_completion";
+
+    /// <summary>Anything else that generates.</summary>
+    public const string GenerateContent = "generate_content";
+}
