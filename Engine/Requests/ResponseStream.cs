@@ -153,11 +153,12 @@ internal sealed class ResponseStream
         // A span has two delimiters; the last one may have been cut before its second.
         var spanCount = (ending.LatentDelimiterCount + 1) / 2;
         var finished = new FinishedEvent(ending.Reason, ending.Usage, savings, ending.Timings, ending.Error) { LatentSpanCount = spanCount };
+        // Set first: whoever has read the last event finds it here too.
+        _finished.TrySetResult(finished);
         Write(finished);
         IsCompleted = true;
         _events.Writer.Complete();
         _completed(this);
-        _finished.TrySetResult(finished);
     }
 
     private void Write(GenerationEvent generationEvent)

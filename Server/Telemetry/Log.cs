@@ -24,6 +24,10 @@ internal static partial class Log
     public static partial void CallFinished(
         ILogger logger, string path, Tessera.Protos.Grpc.GrpcStatusCode status, double milliseconds, string requestId, string tokens);
 
+    /// <summary>A generation whose client did not wait for its end has ended.</summary>
+    [LoggerMessage(6, LogLevel.Information, "Request {RequestId} was abandoned: {Generation}")]
+    public static partial void AbandonedFinished(ILogger logger, string requestId, string generation);
+
     /// <summary>The engine lived through a failure, or ended with it.</summary>
     [LoggerMessage(7, LogLevel.Error, "The engine reports a failure")]
     public static partial void EngineFault(ILogger logger, Exception exception);

@@ -64,8 +64,8 @@ internal sealed class RequestTelemetry
     {
         var (time, status) = (Elapsed, context.Response.StatusCode);
         _metrics?.RecordHttp(context.Request.Method, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, status, time);
-        LogWhenFinished(tokens => Log.RequestFinished(
-            logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, tokens));
+        Log.RequestFinished(logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, DescribeGeneration());
+        _ = LogAbandonedAsync(logger, context.TraceIdentifier);
     }
 
     /// <summary>A call of gRPC has ended.</summary>
@@ -78,7 +78,8 @@ internal sealed class RequestTelemetry
     {
         var time = Elapsed;
         _metrics?.RecordGrpc(isKnown ? path : null, status, time);
-        LogWhenFinished(tokens => Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, tokens));
+        Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, DescribeGeneration());
+        _ = LogAbandonedAsync(logger, requestId);
     }
 
     private static RequestTelemetry Begin(HttpContext context, RequestTelemetry telemetry)
@@ -90,25 +91,26 @@ internal sealed class RequestTelemetry
     private static async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation, string operation, string protocol) =>
         metrics.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
 
-    // A client that went away leaves its generation a step behind; the line has the tokens all the same.
-    private void LogWhenFinished(Action<string> write)
+    private string DescribeGeneration() => _generation switch
     {
-        if (_generation is { } generation)
-        {
-            _ = WriteAsync(generation.WhenFinished);
-        }
-        else
-        {
-            write("");
-        }
+        null => "",
+        { WhenFinished: { IsCompletedSuccessfully: true } finished } => $", {Describe(finished.Result)}",
+        _ => ", abandoned",
+    };
 
-        async Task WriteAsync(Task<FinishedEvent> whenFinished) => write(Describe(await whenFinished.ConfigureAwait(false)));
+    // A client that goes away leaves its generation a step behind: what it took is logged when it has ended too.
+    private async Task LogAbandonedAsync(ILogger logger, string requestId)
+    {
+        if (_generation is { WhenFinished: { IsCompleted: false } finished })
+        {
+            Log.AbandonedFinished(logger, requestId, Describe(await finished.ConfigureAwait(false)));
+        }
     }
 
     private static string Describe(FinishedEvent finished)
     {
         var usage = finished.Usage;
-        return $", {MetricNames.Of(finished.Reason)}, tokens: {usage.PromptTokens} prompt, {usage.CompletionTokens} completion, {usage.LatentTokens} latent";
+        return $"{MetricNames.Of(finished.Reason)}, tokens: {usage.PromptTokens} prompt, {usage.CompletionTokens} completion, {usage.LatentTokens} latent";
     }
 }
 
