@@ -64,8 +64,8 @@ internal sealed class RequestTelemetry
     {
         var (time, status) = (Elapsed, context.Response.StatusCode);
         _metrics?.RecordHttp(context.Request.Method, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, status, time);
-        Log.RequestFinished(logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, DescribeGeneration());
-        _ = LogAbandonedAsync(logger, context.TraceIdentifier);
+        var generated = DescribeGeneration(logger, context.TraceIdentifier);
+        Log.RequestFinished(logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, generated);
     }
 
     /// <summary>A call of gRPC has ended.</summary>
@@ -78,8 +78,7 @@ internal sealed class RequestTelemetry
     {
         var time = Elapsed;
         _metrics?.RecordGrpc(isKnown ? path : null, status, time);
-        Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, DescribeGeneration());
-        _ = LogAbandonedAsync(logger, requestId);
+        Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, DescribeGeneration(logger, requestId));
     }
 
     private static RequestTelemetry Begin(HttpContext context, RequestTelemetry telemetry)
@@ -91,21 +90,25 @@ internal sealed class RequestTelemetry
     private static async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation, string operation, string protocol) =>
         metrics.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
 
-    private string DescribeGeneration() => _generation switch
-    {
-        null => "",
-        { WhenFinished: { IsCompletedSuccessfully: true } finished } => $", {Describe(finished.Result)}",
-        _ => ", abandoned",
-    };
-
     // A client that goes away leaves its generation a step behind: what it took is logged when it has ended too.
-    private async Task LogAbandonedAsync(ILogger logger, string requestId)
+    private string DescribeGeneration(ILogger logger, string requestId)
     {
-        if (_generation is { WhenFinished: { IsCompleted: false } finished })
+        if (_generation is not { WhenFinished: var finished })
         {
-            Log.AbandonedFinished(logger, requestId, Describe(await finished.ConfigureAwait(false)));
+            return "";
         }
+
+        if (finished.IsCompletedSuccessfully)
+        {
+            return $", {Describe(finished.Result)}";
+        }
+
+        _ = LogAbandonedAsync(finished, logger, requestId);
+        return ", abandoned";
     }
+
+    private static async Task LogAbandonedAsync(Task<FinishedEvent> finished, ILogger logger, string requestId) =>
+        Log.AbandonedFinished(logger, requestId, Describe(await finished.ConfigureAwait(false)));
 
     private static string Describe(FinishedEvent finished)
     {
