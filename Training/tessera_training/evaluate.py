@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from . import checkpoint, suites
+from . import checkpoint, devices, suites
 from .generate import Generated, Mode, generate
 from .model import GenerationState, TesseraLlama
 from .suites import Case, Suite
@@ -73,7 +73,7 @@ class Evaluator:
             part = cases[start:start + self.batch]
             prompts = [self.tokenizer.encode(case.prompt) + [self.tokenizer.think] for case in part]
             given = forced[start:start + self.batch] if forced else None
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+            with devices.autocast(self.model.embed.weight.device, self.bf16):
                 results += generate(self.model, self.tokenizer, prompts, mode, self.limit, given, self._state(part, prompts), latent_budget)
         return results
 
@@ -140,10 +140,10 @@ def package_rows(rows: list[dict]) -> list[dict]:
 
 
 def evaluate(folder: str, measured: list[Suite], modes: list[Mode], ablation: bool, seed: int, batch: int, bf16: bool = False, dial_to: int = 0,
-             beyond: list[Suite] | None = None, with_scope: bool = False) -> dict:
+             beyond: list[Suite] | None = None, with_scope: bool = False, device: torch.device = devices.CPU) -> dict:
     """evaluation.json's object, rows printed as they come."""
     model, tokenizer = checkpoint.load(folder)
-    evaluator, rows, dials = Evaluator(model, tokenizer, batch, bf16=bf16), [], []
+    evaluator, rows, dials = Evaluator(model.to(device), tokenizer, batch, bf16=bf16), [], []
 
     def add(row: dict, to: list[dict]) -> None:
         to.append(row)
@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the ablations")
     parser.add_argument("--no-ablation", action="store_true")
     parser.add_argument("--bf16", action="store_true", help="bf16 autocast: faster, for a look in between")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     args = parser.parse_args()
     if args.answer_only:
@@ -224,7 +225,7 @@ def main() -> None:
     measured = suites.standard(args.prosqa, args.count, tuple(args.tasks.split(",")))
     beyond = suites.generalisation(args.generalisation) if args.generalisation else []
     result = evaluate(args.checkpoint, measured, [Mode(mode) for mode in args.modes.split(",")], not args.no_ablation, args.seed, args.batch,
-                      args.bf16, args.dial, beyond, args.scope)
+                      args.bf16, args.dial, beyond, args.scope, devices.choose(args.device))
     result["seconds"] = round(time.time() - started)
     print(f"{result['seconds']} s")
     if not args.dry:

@@ -107,9 +107,9 @@ def generate(model: TesseraLlama, tokenizer: Tokenizer, prompts: list[list[int]]
     logits = state.next_logits
     for position in range(limit):
         masks = torch.stack([grammar.allowed(phase, latents) for phase, latents in zip(phases, latent_counts)])
-        allowed = logits.masked_fill(~masks, float("-inf"))
+        allowed = logits.masked_fill(~masks.to(logits.device), float("-inf"))
         chosen = allowed.argmax(-1)
-        answering = torch.tensor([phase is Phase.ANSWER for phase in phases])
+        answering = torch.tensor([phase is Phase.ANSWER for phase in phases], device=logits.device)
         if answering.any():
             best = torch.log_softmax(allowed[answering], -1).max(-1).values
             for index, value in zip(answering.nonzero()[:, 0].tolist(), best.tolist()):

@@ -62,6 +62,9 @@ class MixedBatch:
     def token_count(self) -> int:
         return self.prompts.numel() + self.branches.numel()
 
+    def to(self, device: torch.device) -> "MixedBatch":
+        return MixedBatch(*(tensor.to(device) for tensor in (self.prompts, self.lengths, self.branches, self.labels, self.weights)))
+
 
 def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: int | None) -> list[int]:
     """Ids from the question to `<eos>`; `replaced` leading steps are latents, None means answer-only."""

@@ -131,7 +131,7 @@ class TesseraLlama(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Plain causal pass: ids [B, T] -> logits [B, T, vocab]."""
         length = ids.shape[1]
-        mask = torch.full((length, length), MASKED).triu(1)
+        mask = torch.full((length, length), MASKED, device=ids.device).triu(1)
 
         def attend(_: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             return torch.softmax(q @ k.transpose(-1, -2) + mask.to(q.dtype), -1).to(v.dtype) @ v
@@ -148,15 +148,15 @@ class TesseraLlama(nn.Module):
         count, width = prompt.shape
         n, length = branches.shape[1:]
         heads, head_dim = self.shape.heads, self.shape.head_dim
-        ngrams = len(self.ngram)
-        last = (prompt_length[:, None] - ngrams + torch.arange(ngrams)[None])  # [B, ngrams]
+        ngrams, device = len(self.ngram), prompt.device
+        last = (prompt_length[:, None] - ngrams + torch.arange(ngrams, device=device)[None])  # [B, ngrams]
         previous = torch.where(last >= 0, prompt.gather(1, last.clamp(min=0)), torch.zeros_like(last))
         x = torch.cat([self.embed_ids(prompt), self.embed_ids(branches, previous[:, None].expand(count, n, ngrams)).flatten(1, 2)], 1).to(dtype)
-        position = torch.cat([torch.arange(width)[None].expand(count, width),
-                              (prompt_length[:, None, None] + torch.arange(length)).expand(count, n, length).flatten(1)], 1)
-        causal_prompt = torch.full((width, width), MASKED, dtype=dtype).triu(1)
-        causal_branch = torch.full((length, length), MASKED, dtype=dtype).triu(1)
-        visible = torch.where(torch.arange(width)[None] < prompt_length[:, None], 0.0, MASKED).to(dtype)[:, None, None, :]
+        position = torch.cat([torch.arange(width, device=device)[None].expand(count, width),
+                              (prompt_length[:, None, None] + torch.arange(length, device=device)).expand(count, n, length).flatten(1)], 1)
+        causal_prompt = torch.full((width, width), MASKED, dtype=dtype, device=device).triu(1)
+        causal_branch = torch.full((length, length), MASKED, dtype=dtype, device=device).triu(1)
+        visible = torch.where(torch.arange(width, device=device)[None] < prompt_length[:, None], 0.0, MASKED).to(dtype)[:, None, None, :]
 
         def attend(_: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
@@ -180,29 +180,29 @@ class GenerationState:
 
     def __init__(self, model: TesseraLlama, prompts: list[list[int]], new_positions: int) -> None:
         self.model = model
-        shape, count = model.shape, len(prompts)
-        self.lengths = torch.tensor([len(prompt) for prompt in prompts])
+        shape, count, device = model.shape, len(prompts), model.embed.weight.device
+        self.lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
         self.width = int(self.lengths.max())
         self.used = 0  # generated positions in the cache
-        ids = torch.zeros(count, self.width, dtype=torch.long)
+        ids = torch.zeros(count, self.width, dtype=torch.long, device=device)
         for row, prompt in enumerate(prompts):
             ids[row, :len(prompt)] = torch.tensor(prompt)
         tail = [([0] * shape.ngrams + prompt)[len(prompt):] for prompt in prompts]  # last ngrams ids of each
-        self.recent = torch.tensor(tail, dtype=torch.long).view(count, shape.ngrams)
+        self.recent = torch.tensor(tail, dtype=torch.long, device=device).view(count, shape.ngrams)
         total = self.width + new_positions
-        self.keys = [torch.zeros(count, shape.heads, total, shape.head_dim) for _ in range(shape.layers)]
-        self.values = [torch.zeros(count, shape.heads, total, shape.head_dim) for _ in range(shape.layers)]
-        hidden_keys = torch.arange(total)[None] >= self.lengths[:, None]
+        self.keys = [torch.zeros(count, shape.heads, total, shape.head_dim, device=device) for _ in range(shape.layers)]
+        self.values = [torch.zeros(count, shape.heads, total, shape.head_dim, device=device) for _ in range(shape.layers)]
+        hidden_keys = torch.arange(total, device=device)[None] >= self.lengths[:, None]
         hidden_keys[:, self.width:] = False
         self.mask = torch.where(hidden_keys, MASKED, 0.0)[:, None, None, :]  # [B, 1, 1, total]
-        causal = torch.full((self.width, self.width), MASKED).triu(1)
+        causal = torch.full((self.width, self.width), MASKED, device=device).triu(1)
 
         def attend(layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
             self.keys[layer][:, :, :self.width], self.values[layer][:, :, :self.width] = k, v
             return torch.softmax(q @ k.transpose(-1, -2) + causal, -1).to(v.dtype) @ v
 
         hidden = model.run_blocks(model.embed_ids(ids), model.cos[:self.width], model.sin[:self.width], attend)
-        self.next_logits = model.logits(hidden[torch.arange(count), self.lengths - 1]).float()  # [B, vocab]
+        self.next_logits = model.logits(hidden[torch.arange(count, device=device), self.lengths - 1]).float()  # [B, vocab]
 
     def fork(self) -> "GenerationState":
         """An independent copy, so that one prompt serves several continuations."""

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as distributed
 import torch.nn.functional as F
 
-from . import checkpoint
+from . import checkpoint, devices
 from . import config as recipes
 from .config import Recipe
 from .init import latent_aliases, spelling_aliases, structured_init
@@ -49,12 +49,14 @@ class Run:
     Batches are drawn from a generator seeded by (seed, rank, step), so there is no random state to keep.
     """
 
-    def __init__(self, recipe: Recipe, codebook: Codebook, folder: str) -> None:
+    def __init__(self, recipe: Recipe, codebook: Codebook, folder: str, device: torch.device = devices.CPU) -> None:
+        self.device = device
         self.recipe, self.codebook, self.folder = recipe, codebook, folder
         self.tokenizer = Tokenizer(build(codebook.config.codes))
-        self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+        place = devices.current(device)
+        self.rank, self.world = place.rank, place.world
         torch.manual_seed(recipe.seed)
-        self.model = new_model(recipe, self.tokenizer, codebook)
+        self.model = new_model(recipe, self.tokenizer, codebook).to(device)
         settings = recipe.train
         matrices = [p for p in self.model.parameters() if p.dim() == 2]
         vectors = [p for p in self.model.parameters() if p.dim() < 2]
@@ -66,12 +68,12 @@ class Run:
         os.makedirs(folder, exist_ok=True)
 
     @classmethod
-    def open(cls, folder: str) -> "Run":
+    def open(cls, folder: str, device: torch.device = devices.CPU) -> "Run":
         """The run saved in `folder`."""
         with open(os.path.join(folder, "recipe.json"), encoding="utf-8") as file:
             recipe = recipes.parse(json.load(file))
-        run = cls(recipe, Codebook.load(os.path.join(folder, "codebook")), folder)
-        state = torch.load(os.path.join(folder, "state.pt"))
+        run = cls(recipe, Codebook.load(os.path.join(folder, "codebook")), folder, device)
+        state = devices.load(os.path.join(folder, "state.pt"))
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.step, run.tokens, run.seconds = state["step"], state["tokens"], state["seconds"]
@@ -80,7 +82,7 @@ class Run:
     @torch.no_grad()
     def warm_start(self, folder: str) -> None:
         """Weights of another run with the same vocabulary; latents start again next to their text token."""
-        weights = torch.load(os.path.join(folder, "state.pt"))["model"]
+        weights = devices.load(os.path.join(folder, "state.pt"))["model"]
         self.model.load_state_dict(weights)
         if self.rank == 0:
             print(f"warm start from {folder}", flush=True)
@@ -88,7 +90,7 @@ class Run:
         generator = torch.Generator().manual_seed(self.recipe.seed)
         for table in (self.model.embed, *self.model.ngram):
             for latent, token in aliases.items():
-                noise = torch.randn(table.weight.shape[1], generator=generator) * table.weight[token].std()
+                noise = torch.randn(table.weight.shape[1], generator=generator).to(self.device) * table.weight[token].std()
                 table.weight[latent] = 0.9 * table.weight[token] + 0.3 * noise
 
     def save(self) -> None:
@@ -137,7 +139,7 @@ class Run:
         count = settings.long_questions if long_batch else settings.short_questions
         count = -(-count // source.prompt_factor)
         problems = [source.make(rng, count, easy) for _ in range(settings.prompts * source.prompt_factor)]
-        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight)
+        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight).to(self.device)
 
     def train_step(self) -> dict:
         """One optimizer step; returns the log record."""
@@ -146,7 +148,7 @@ class Run:
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with devices.autocast(self.device):
             hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, torch.bfloat16)
             kept = batch.labels != IGNORED
             logits = self.model.logits(hidden[kept]).float()  # [supervised tokens, vocab]
@@ -170,7 +172,7 @@ class Run:
         if self.world == 1:
             return token_count
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.tensor([float(token_count)])])
+        flat = torch.cat([p.grad.flatten() for p in parameters] + [torch.tensor([float(token_count)], device=self.device)])
         distributed.all_reduce(flat)
         offset = 0
         for parameter in parameters:
@@ -182,7 +184,7 @@ class Run:
         """The first rank's clock, so that all ranks have the same progress."""
         if self.world == 1:
             return seconds
-        clock = torch.tensor([seconds], dtype=torch.float64)
+        clock = torch.tensor([seconds], dtype=torch.float64, device=self.device)
         distributed.broadcast(clock, 0)
         return clock.item()
 
@@ -229,12 +231,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="overrides the recipe's seed")
     parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
     parser.add_argument("--warm", help="folder of a run whose weights a new run starts from")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     args = parser.parse_args()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        distributed.init_process_group("gloo")
+    device = devices.start(args.device).device
     if args.resume:
-        run = Run.open(args.out)
+        run = Run.open(args.out, device)
         run.recipe.train.length = args.length or run.recipe.train.length
     else:
         if not args.recipe or not args.codebook:
@@ -244,7 +246,7 @@ def main() -> None:
         recipe.train.length = args.length or recipe.train.length
         codebook = Codebook.load(args.codebook)
         recipe.codebook.codes = codebook.config.codes
-        run = Run(recipe, codebook, args.out)
+        run = Run(recipe, codebook, args.out, device)
         if args.warm:
             run.warm_start(args.warm)
     torch.set_num_threads(run.recipe.threads)

@@ -37,7 +37,7 @@ class StepBlock(nn.Module):
 
         h = self.norm1(x)
         scores = split(self.q(h)) @ split(self.k(h)).transpose(-1, -2) / math.sqrt(dim // self.heads)
-        scores = scores + torch.full((steps, steps), -1e4, dtype=scores.dtype).triu(1)
+        scores = scores + torch.full((steps, steps), -1e4, dtype=scores.dtype, device=scores.device).triu(1)
         mixed = torch.softmax(scores, -1).to(h.dtype) @ split(self.v(h)).to(h.dtype)
         x = x + self.o(mixed.transpose(1, 2).reshape(count, steps, dim))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
