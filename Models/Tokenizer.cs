@@ -96,8 +96,9 @@ public sealed class Tokenizer
     /// <summary>A decoder that takes one id at a time and gives text only in whole UTF-8 characters; special tokens give none.</summary>
     public IncrementalDecoder CreateDecoder() => new(this);
 
-    /// <summary>Bytes that an id stands for.</summary>
-    internal ReadOnlySpan<byte> BytesOf(int id, bool skipSpecial) =>
+    /// <summary>Bytes that an id stands for; none for a special token that is skipped.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is outside the vocabulary.</exception>
+    public ReadOnlySpan<byte> BytesOf(int id, bool skipSpecial) =>
         skipSpecial && _isSpecial[Checked(id)] ? [] : _parts.Bytes[Checked(id)];
 
     /// <summary>Cuts a text at special tokens; the rest is plain.</summary>

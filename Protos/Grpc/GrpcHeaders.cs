@@ -24,6 +24,9 @@ public static class GrpcHeaders
     /// <summary>Milliseconds after which a refused call may be tried again; clients with a retry policy read it.</summary>
     public const string RetryPushback = "grpc-retry-pushback-ms";
 
+    /// <summary>A serialised <c>google.rpc.Status</c> with details, in base64.</summary>
+    public const string StatusDetails = "grpc-status-details-bin";
+
     /// <summary>Value of <see cref="AcceptEncoding"/> on both ends.</summary>
     public const string SupportedEncodings = "identity,gzip";
 

@@ -10,19 +10,30 @@ namespace Tessera.Server.Api;
 /// <param name="RetryAfter">When to try again; null when unknown.</param>
 public sealed record ApiFailure(ErrorKind Kind, string Message, string? Field = null, TimeSpan? RetryAfter = null)
 {
+    // Errors travel in HTTP headers too: what a client with a thousand wrong fields needs is the first few.
+    private const int MaxShownProblems = 10;
+
     /// <summary>What a client reads when the server failed.</summary>
     public static readonly ApiFailure Internal = new(ErrorKind.Internal, "the server failed to answer this request");
 
     /// <summary>What a client reads while the server shuts down.</summary>
     public static readonly ApiFailure ShuttingDown = new(ErrorKind.Unavailable, "the server is shutting down");
 
+    /// <summary>The wrong fields, when that is what the error is about.</summary>
+    public IReadOnlyList<FieldProblem> Problems { get; init; } = [];
+
     /// <summary>How the wire shows it.</summary>
     public ErrorEntry Entry => ErrorCatalog.Get(Kind);
 
-    /// <summary>Wrong fields: the message lists all, the field is the first.</summary>
-    /// <param name="problems">At least one.</param>
-    public static ApiFailure FromProblems(IReadOnlyList<FieldProblem> problems) =>
-        new(ErrorKind.InvalidArgument, string.Join("; ", problems.Select(problem => $"{problem.Field}: {problem.Message}")), problems[0].Field);
+    /// <summary>Wrong fields: the message lists them, the field is the first.</summary>
+    /// <param name="problems">At least one; the first few are shown.</param>
+    public static ApiFailure FromProblems(IReadOnlyList<FieldProblem> problems)
+    {
+        FieldProblem[] shown = [.. problems.Take(MaxShownProblems)];
+        var message = string.Join("; ", shown.Select(problem => $"{problem.Field}: {problem.Message}"));
+        var more = problems.Count - shown.Length;
+        return new(ErrorKind.InvalidArgument, more == 0 ? message : $"{message}; and {more} more", problems[0].Field) { Problems = shown };
+    }
 
     /// <summary>A model that is not served.</summary>
     /// <param name="asked">What the client asked for.</param>

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Tessera.Engine;
 using Tessera.Server.Api;
 using Tessera.Server.Api.Grpc;
+using Tessera.Server.Api.Operations;
 using Tessera.Server.Api.Rest;
 using Tessera.Server.Telemetry;
 using Tessera.Server.Telemetry.Prometheus;
@@ -22,6 +23,9 @@ internal sealed class ServerHost : IAsyncDisposable
         _engine = engine;
         _listeners = listeners;
     }
+
+    /// <summary>What the host is made of; for tests.</summary>
+    internal IServiceProvider Services => _app.Services;
 
     /// <summary>Address of REST; known once the host has started.</summary>
     public Uri RestAddress => Listeners.AddressOf(_listeners.Rest);
@@ -128,6 +132,9 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Readiness>();
         AddMetrics(services, engine);
+        services.AddSingleton<InfoReport>();
+        services.AddSingleton<TokenOperations>();
+        services.AddSingleton<LatentOperations>();
         services.AddHostedService<DrainService>();
         services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         // Draining has its own bound; what follows it is only the writing of final events.

@@ -8,10 +8,8 @@ internal static class GrpcPipeline
     /// <summary>Builds the pipeline from the host's services.</summary>
     public static RequestDelegate Build(IServiceProvider services)
     {
-        var inference = ActivatorUtilities.CreateInstance<InferenceService>(services);
-        var health = ActivatorUtilities.CreateInstance<HealthService>(services);
         var dispatcher = new GrpcDispatcher(
-            [.. inference.Methods, .. health.Methods],
+            GrpcMethods.Create(services),
             services.GetRequiredService<ServerOptions>().MaxBodyBytes,
             services.GetRequiredService<TimeProvider>(),
             services.GetRequiredService<ServerMetrics>(),

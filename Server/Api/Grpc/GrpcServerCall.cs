@@ -14,6 +14,7 @@ internal sealed class GrpcServerCall : IDisposable
     private readonly int _maxMessageBytes;
     private readonly CancellationTokenSource? _deadline;
     private readonly CancellationTokenSource _ended;
+    private GrpcFrameReader? _frames;
     private bool _hasWritten;
     private bool _isStalled;
 
@@ -54,11 +55,20 @@ internal sealed class GrpcServerCall : IDisposable
     public async Task<T> ReadRequestAsync<T>(MessageParser<T> parser)
         where T : class, IMessage<T>, new()
     {
-        var frames = new GrpcFrameReader(_context.Request.BodyReader, _maxMessageBytes, _context.Request.Headers[GrpcHeaders.Encoding]);
+        var message = await ReadNextAsync(parser).ConfigureAwait(false) ?? throw WrongCount("none");
+        return await ReadNextAsync(parser).ConfigureAwait(false) is null ? message : throw WrongCount("more");
+    }
+
+    /// <summary>Reads the next message of a stream of requests.</summary>
+    /// <returns>Null once the client has closed its side.</returns>
+    /// <inheritdoc cref="ReadRequestAsync" path="/exception"/>
+    public async Task<T?> ReadNextAsync<T>(MessageParser<T> parser)
+        where T : class, IMessage<T>, new()
+    {
         try
         {
-            var message = await frames.ReadAsync(parser, Ended).ConfigureAwait(false) ?? throw WrongCount("none");
-            return await frames.ReadAsync(parser, Ended).ConfigureAwait(false) is null ? message : throw WrongCount("more");
+            _frames ??= new GrpcFrameReader(_context.Request.BodyReader, _maxMessageBytes, _context.Request.Headers[GrpcHeaders.Encoding]);
+            return await _frames.ReadAsync(parser, Ended).ConfigureAwait(false);
         }
         catch (BadHttpRequestException e)
         {

@@ -1,3 +1,5 @@
+using Tessera.Server.Api.Rest;
+
 namespace Tessera.Server.Api.Page;
 
 /// <summary>The page at <c>/</c>: a playground that shows latents as they stream.</summary>
@@ -7,16 +9,8 @@ internal static class PageEndpoints
     internal const string ContentSecurityPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    private static readonly string[] Readable = ["GET", "HEAD"];
-
-    /// <summary>Maps a route for each file.</summary>
-    public static void Map(IEndpointRouteBuilder routes)
-    {
-        foreach (var file in PageFile.All)
-        {
-            routes.MapMethods(file.Path, Readable, context => SendAsync(context, file));
-        }
-    }
+    /// <summary>A route for each file, open to all: they hold nothing secret.</summary>
+    public static IEnumerable<RestRoute> Routes => PageFile.All.Select(file => RestRoute.Get(file.Path, context => SendAsync(context, file)) with { IsOpen = true });
 
     private static async Task SendAsync(HttpContext context, PageFile file)
     {

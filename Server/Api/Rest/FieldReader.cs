@@ -63,6 +63,22 @@ internal sealed class FieldReader(List<FieldProblem> problems)
         return null;
     }
 
+    /// <summary>An array of numbers.</summary>
+    public List<double>? Numbers(JsonElement parent, string name, string? path = null) => Items(
+        parent, name, path, "numbers", (item, at) =>
+        {
+            if (item.ValueKind == JsonValueKind.Number)
+            {
+                return item.GetDouble();
+            }
+            Report(at, $"expected a number, found {KindOf(item)}");
+            return (double?)null;
+        })?.ConvertAll(number => number!.Value);
+
+    /// <summary>An array of texts.</summary>
+    public List<string>? Strings(JsonElement parent, string name, string? path = null) =>
+        Items(parent, name, path, "strings", (item, at) => TryText(item, at, out var text) ? text : null)?.ConvertAll(text => text!);
+
     /// <summary>The text of a value; notes a problem when it is none.</summary>
     public bool TryText(JsonElement value, string path, [NotNullWhen(true)] out string? text)
     {
@@ -83,6 +99,30 @@ internal sealed class FieldReader(List<FieldProblem> problems)
             Report(path, "expected Unicode text, found half of a surrogate pair");
             return false;
         }
+    }
+
+    // The first item of the wrong type is reported; an array of a million of them is one mistake.
+    private List<T?>? Items<T>(JsonElement parent, string name, string? path, string kind, Func<JsonElement, string, T?> read)
+    {
+        if (!TryGet(parent, name, out var array))
+        {
+            return null;
+        }
+        if (array.ValueKind != JsonValueKind.Array)
+        {
+            Report(path ?? name, $"expected an array of {kind}, found {KindOf(array)}");
+            return null;
+        }
+        var items = new List<T?>(array.GetArrayLength());
+        foreach (var element in array.EnumerateArray())
+        {
+            if (read(element, $"{path ?? name}[{items.Count}]") is not { } item)
+            {
+                return null;
+            }
+            items.Add(item);
+        }
+        return items;
     }
 
     /// <summary>What a value is, in words; never its content.</summary>

@@ -11,6 +11,11 @@ namespace Tessera.Server.Api.Rest;
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ServerInfo))]
 [JsonSerializable(typeof(HealthBody))]
+[JsonSerializable(typeof(VersionBody))]
+[JsonSerializable(typeof(TokenizeBody))]
+[JsonSerializable(typeof(DetokenizeBody))]
+[JsonSerializable(typeof(DecodedLatents))]
+[JsonSerializable(typeof(EncodedLatents))]
 internal sealed partial class RestJson : JsonSerializerContext
 {
     /// <summary>The wire format: snake_case, nothing for what is null, and text as it is, for bodies are never put into a page.</summary>

@@ -17,7 +17,8 @@ internal static class RestPipeline
         var app = new ApplicationBuilder(services);
         app.Use(next => context => HandleAsync(context, next, metrics, logger));
         app.UseRouting();
-        app.UseEndpoints(RestEndpoints.Map);
+        var routes = RestRoutes.Create(services);
+        app.UseEndpoints(endpoints => RestRoutes.Map(endpoints, routes));
         return app.Build();
     }
 

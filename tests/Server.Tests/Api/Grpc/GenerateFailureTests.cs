@@ -37,6 +37,10 @@ public sealed class GenerateFailureTests
         Assert.Equal(
             ["max_tokens", "reasoning.latent_budget", "reasoning.mode", "sampling.seed", "sampling.temperature", "sampling.top_k", "sampling.top_p", "stop[0]"],
             fields.Order(StringComparer.Ordinal));
+        var details = StatusDetails.Of(error);
+        Assert.Equal("invalid_value", details.Reason);
+        Assert.Equal(fields.Order(StringComparer.Ordinal), details.Violations.Select(violation => violation.Field).Order(StringComparer.Ordinal));
+        Assert.All(details.Violations, violation => Assert.Contains($"{violation.Field}: {violation.Description}", error.Detail, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -78,7 +82,11 @@ public sealed class GenerateFailureTests
         var error = await server.FailAsync(GrpcCalls.NewRequest());
 
         Assert.Equal(GrpcStatusCode.ResourceExhausted, error.Code);
-        Assert.InRange(int.Parse(error.GetTrailer("grpc-retry-pushback-ms")!), 1, int.MaxValue);
+        var pushback = int.Parse(error.GetTrailer("grpc-retry-pushback-ms")!);
+        Assert.InRange(pushback, 1, int.MaxValue);
+        var details = StatusDetails.Of(error);
+        Assert.Equal("queue_full", details.Reason);
+        Assert.Equal(pushback, (int)Math.Ceiling(details.RetryDelay!.Value.TotalMilliseconds));
         gate.Open();
         Assert.Equal("stop", (await running)[^1].Finished.Reason);
         Assert.Equal("stop", (await waiting)[^1].Finished.Reason);
