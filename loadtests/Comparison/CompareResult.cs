@@ -3,10 +3,10 @@ using Tessera.LoadTests.Targets;
 
 namespace Tessera.LoadTests.Comparison;
 
-/// <summary>Why a comparison ended.</summary>
+/// <summary>Why a measurement ended.</summary>
 public enum CompareEnd
 {
-    /// <summary>Every prompt ran in both modes.</summary>
+    /// <summary>Every prompt ran in every arm.</summary>
     Completed,
 
     /// <summary>The user ended it.</summary>
@@ -16,42 +16,72 @@ public enum CompareEnd
     ServerUnreachable,
 }
 
-/// <summary>One prompt in one mode.</summary>
+/// <summary>One prompt in one arm.</summary>
 /// <param name="Outcome">What the server did.</param>
 /// <param name="IsCorrect">Whether the answer is right; a request that did not succeed is wrong.</param>
 public sealed record MeasuredRequest(RequestOutcome Outcome, bool IsCorrect);
 
-/// <summary>One prompt in both modes; a mode that did not run, or was interrupted, is null.</summary>
+/// <summary>One prompt in all arms.</summary>
 /// <param name="Case">The problem.</param>
-/// <param name="Text">Text mode.</param>
-/// <param name="Latent">Latent mode.</param>
-public sealed record PromptPair(PromptCase Case, MeasuredRequest? Text, MeasuredRequest? Latent)
+/// <param name="ByArm">The runs in the order of the arms; null for one that did not run, or was interrupted.</param>
+public sealed record PromptRuns(PromptCase Case, IReadOnlyList<MeasuredRequest?> ByArm)
 {
-    /// <summary>The run in a mode.</summary>
-    public MeasuredRequest? this[ReasoningMode mode] => mode == ReasoningMode.Text ? Text : Latent;
+    /// <summary>The runs of two arms.</summary>
+    public ArmPair Pair(int baseline, int arm) => new(ByArm[baseline], ByArm[arm]);
+}
 
-    /// <summary>Whether both modes came to their end.</summary>
-    public bool BothSucceeded => Text?.Outcome.Kind == OutcomeKind.Succeeded && Latent?.Outcome.Kind == OutcomeKind.Succeeded;
+/// <summary>One prompt in the baseline and in the arm that is compared with it.</summary>
+/// <param name="Baseline">The baseline's run; null when it did not run.</param>
+/// <param name="Arm">The other arm's run; null when it did not run.</param>
+public readonly record struct ArmPair(MeasuredRequest? Baseline, MeasuredRequest? Arm)
+{
+    /// <summary>Whether both ran.</summary>
+    public bool BothRan => Baseline is not null && Arm is not null;
+
+    /// <summary>Whether both came to their end.</summary>
+    public bool BothSucceeded => Baseline?.Outcome.Kind == OutcomeKind.Succeeded && Arm?.Outcome.Kind == OutcomeKind.Succeeded;
 
     /// <summary>Whether both also have believable counts.</summary>
-    public bool BothCounted => BothSucceeded && Text!.Outcome.Usage is not null && Latent!.Outcome.Usage is not null;
+    public bool BothCounted => BothSucceeded && Baseline!.Outcome.Usage is not null && Arm!.Outcome.Usage is not null;
 }
+
+/// <summary>The server's memory at a moment of a phase.</summary>
+/// <param name="At">Since the measurement began.</param>
+/// <param name="Memory">What the server told.</param>
+public sealed record MemorySample(TimeSpan At, ServerMemory Memory);
 
 /// <summary>What was measured of one phase as a whole.</summary>
 /// <param name="Phase">The phase.</param>
-/// <param name="Duration">From its first request's start to its last one's end.</param>
-/// <param name="KvBytesInUse">Samples of the KV cache's fill.</param>
+/// <param name="Start">Timestamp of its start.</param>
+/// <param name="StartedAt">Its start since the measurement began.</param>
+/// <param name="Duration">From its start to its last request's end.</param>
+/// <param name="Memory">Samples of the server's memory.</param>
 /// <param name="Outcomes">Outcomes in the order of the prompts; null for those that did not run.</param>
-public sealed record PhaseResult(Phase Phase, TimeSpan Duration, IReadOnlyList<long> KvBytesInUse, IReadOnlyList<RequestOutcome?> Outcomes);
+public sealed record PhaseResult(
+    Phase Phase, long Start, TimeSpan StartedAt, TimeSpan Duration, IReadOnlyList<MemorySample> Memory, IReadOnlyList<RequestOutcome?> Outcomes)
+{
+    /// <summary>Outcomes of requests that were not cut off by the user.</summary>
+    public IEnumerable<RequestOutcome> Attempted => Outcomes.OfType<RequestOutcome>().Where(outcome => outcome.Kind != OutcomeKind.Interrupted);
 
-/// <summary>All that a comparison measured.</summary>
+    /// <summary>Outcomes of requests that came to their end.</summary>
+    public IEnumerable<RequestOutcome> Succeeded => Outcomes.OfType<RequestOutcome>().Where(outcome => outcome.Kind == OutcomeKind.Succeeded);
+}
+
+/// <summary>All that was measured at one load.</summary>
 /// <param name="End">Why it ended.</param>
-/// <param name="Pairs">Prompts that were to run, in run order.</param>
+/// <param name="Arms">The arms.</param>
+/// <param name="Prompts">Prompts that were to run, in run order.</param>
 /// <param name="Phases">Phases that ran, in run order.</param>
 /// <param name="KvBytesPeak">Most KV bytes in use since the server started, read after the run; null when the server does not tell.</param>
-public sealed record CompareResult(CompareEnd End, IReadOnlyList<PromptPair> Pairs, IReadOnlyList<PhaseResult> Phases, long? KvBytesPeak)
+public sealed record CompareResult(
+    CompareEnd End, IReadOnlyList<Arm> Arms, IReadOnlyList<PromptRuns> Prompts, IReadOnlyList<PhaseResult> Phases, long? KvBytesPeak)
 {
-    /// <summary>Requests of a mode that the user's interruption cut off.</summary>
-    public int InterruptedCount(ReasoningMode mode) =>
-        Phases.Where(phase => phase.Phase.Mode == mode).SelectMany(phase => phase.Outcomes).Count(outcome => outcome?.Kind == OutcomeKind.Interrupted);
+    /// <summary>Phases of an arm.</summary>
+    public IEnumerable<PhaseResult> PhasesOf(int arm) => Phases.Where(phase => phase.Phase.Arm == arm);
+
+    /// <summary>Runs of an arm.</summary>
+    public IEnumerable<MeasuredRequest> RunsOf(int arm) => Prompts.Select(prompt => prompt.ByArm[arm]).OfType<MeasuredRequest>();
+
+    /// <summary>Requests of an arm that the user's interruption cut off.</summary>
+    public int InterruptedCount(int arm) => PhasesOf(arm).SelectMany(phase => phase.Outcomes).Count(outcome => outcome?.Kind == OutcomeKind.Interrupted);
 }

@@ -1,33 +1,36 @@
+using Tessera.LoadTests.Arrivals;
 using Tessera.LoadTests.Datasets;
 using Tessera.LoadTests.Targets;
 
 namespace Tessera.LoadTests.Comparison;
 
-/// <summary>How to run a comparison.</summary>
-/// <param name="Concurrency">Requests at once: each worker sends its next request when its last one ended (closed loop).</param>
+/// <summary>How to measure.</summary>
+/// <param name="Arms">What to compare; one arm alone is a plain load test.</param>
+/// <param name="Arrivals">When to send.</param>
 /// <param name="Model">Model id.</param>
-/// <param name="LatentBudget">Most latents; null for no limit.</param>
 /// <param name="MaxTokens">Most tokens; null for the server's default.</param>
-public sealed record CompareSettings(int Concurrency, string Model, int? LatentBudget, int? MaxTokens)
+/// <param name="Seed">Seed of the arrivals.</param>
+public sealed record CompareSettings(IReadOnlyList<Arm> Arms, ArrivalSettings Arrivals, string Model, int? MaxTokens, int Seed)
 {
-    /// <summary>Time between two readings of the KV cache's fill. 250 ms: often enough for traces of seconds, no load for the server.</summary>
-    public TimeSpan KvSampleInterval { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>Time between two readings of the server's memory. 250 ms: often enough for traces of seconds, no load for the server.</summary>
+    public TimeSpan MemorySampleInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 }
 
-/// <summary>Runs the same prompts in text and latent mode.</summary>
+/// <summary>Runs the same prompts in every arm, block by block.</summary>
 public sealed class CompareRunner
 {
     private readonly IGenerationTarget _target;
     private readonly CompareSettings _settings;
     private readonly TimeProvider _clock;
-    private readonly Action<ReasoningMode> _requestEnded;
+    private readonly Action<int, RequestOutcome> _requestEnded;
+    private long _epoch;
 
     /// <summary>Creates a runner.</summary>
     /// <param name="target">The server.</param>
     /// <param name="settings">How to run.</param>
     /// <param name="clock">Clock of the phases.</param>
-    /// <param name="requestEnded">Called after each measured request, from any thread.</param>
-    public CompareRunner(IGenerationTarget target, CompareSettings settings, TimeProvider clock, Action<ReasoningMode> requestEnded)
+    /// <param name="requestEnded">Called with the arm's index after each measured request, from any thread.</param>
+    public CompareRunner(IGenerationTarget target, CompareSettings settings, TimeProvider clock, Action<int, RequestOutcome> requestEnded)
     {
         _target = target;
         _settings = settings;
@@ -35,16 +38,17 @@ public sealed class CompareRunner
         _requestEnded = requestEnded;
     }
 
-    /// <summary>Runs prompts once in each mode without counting them.</summary>
+    /// <summary>Runs prompts once in each arm, in closed loop, without counting them.</summary>
     /// <exception cref="LoadTestException">A request failed: measuring would only repeat it.</exception>
     public async Task WarmUpAsync(IReadOnlyList<PromptCase> cases, CancellationToken cancellationToken)
     {
-        foreach (var mode in new[] { ReasoningMode.Text, ReasoningMode.Latent })
+        var generator = new LoadGenerator(_target, _settings.Arrivals with { Rate = null }, _clock);
+        foreach (var arm in _settings.Arms)
         {
-            var outcomes = await RunClosedLoopAsync(cases, mode, _ => { }, cancellationToken).ConfigureAwait(false);
+            var outcomes = await generator.RunAsync(Requests(cases, arm), _settings.Seed, _ => { }, cancellationToken).ConfigureAwait(false);
             if (outcomes.FirstOrDefault(outcome => outcome?.Kind is OutcomeKind.Failed or OutcomeKind.TimedOut) is { } failure)
             {
-                throw new LoadTestException($"warm-up in {Name(mode)} mode failed: {failure.Error}");
+                throw new LoadTestException($"warm-up in {arm.Name} mode failed: {failure.Error}");
             }
         }
     }
@@ -54,9 +58,10 @@ public sealed class CompareRunner
     {
         ArgumentNullException.ThrowIfNull(dataset);
         ArgumentNullException.ThrowIfNull(cases);
+        _epoch = _clock.GetTimestamp();
         var phases = new List<PhaseResult>();
         var end = CompareEnd.Completed;
-        foreach (var phase in ComparePlan.Phases(cases.Count, ComparePlan.BlockSize(cases.Count, _settings.Concurrency)))
+        foreach (var phase in ComparePlan.Phases(cases.Count, BlockSize(cases.Count), _settings.Arms.Count))
         {
             var result = await RunPhaseAsync(phase, cases, interruption).ConfigureAwait(false);
             phases.Add(result);
@@ -67,56 +72,43 @@ public sealed class CompareRunner
             }
         }
 
-        var peak = end == CompareEnd.ServerUnreachable ? null : await _target.ReadKvCacheAsync(CancellationToken.None).ConfigureAwait(false);
-        return new CompareResult(end, Pair(dataset.AnswerRule, cases, phases), phases, peak?.BytesPeak);
+        var last = end == CompareEnd.ServerUnreachable ? null : await _target.ReadMemoryAsync(CancellationToken.None).ConfigureAwait(false);
+        return new CompareResult(end, _settings.Arms, Join(dataset.AnswerRule, cases, phases), phases, last?.KvBytesPeak);
     }
 
-    /// <summary>Name of a mode on the wire and in reports.</summary>
-    public static string Name(ReasoningMode mode) => mode == ReasoningMode.Text ? "text" : "latent";
+    /// <summary>Prompts per block.</summary>
+    public int BlockSize(int promptCount) =>
+        ComparePlan.BlockSize(promptCount, _settings.Arrivals.Concurrency, _settings.Arms.Count, _settings.Arrivals.IsOpen);
 
+    private TargetRequest[] Requests(IEnumerable<PromptCase> cases, Arm arm) =>
+        [.. cases.Select(problem => new TargetRequest(_settings.Model, problem.Prompt, arm.Mode, arm.LatentBudget, _settings.MaxTokens))];
+
+    // The arms of a block share the seed: they meet the same arrival times.
     private async Task<PhaseResult> RunPhaseAsync(Phase phase, IReadOnlyList<PromptCase> cases, CancellationToken interruption)
     {
         using var phaseEnded = CancellationTokenSource.CreateLinkedTokenSource(interruption);
+        var generator = new LoadGenerator(_target, _settings.Arrivals, _clock);
+        var requests = Requests(cases.Skip(phase.First).Take(phase.Count), _settings.Arms[phase.Arm]);
         var start = _clock.GetTimestamp();
-        var sampling = SampleKvCacheAsync(phaseEnded.Token);
-        var block = cases.Skip(phase.First).Take(phase.Count).ToArray();
-        var outcomes = await RunClosedLoopAsync(block, phase.Mode, _requestEnded, interruption).ConfigureAwait(false);
+        var sampling = SampleMemoryAsync(phaseEnded.Token);
+        var outcomes = await generator.RunAsync(requests, _settings.Seed + phase.Block, outcome => _requestEnded(phase.Arm, outcome), interruption)
+            .ConfigureAwait(false);
         var duration = _clock.GetElapsedTime(start);
         await phaseEnded.CancelAsync().ConfigureAwait(false);
-        return new PhaseResult(phase, duration, await sampling.ConfigureAwait(false), outcomes);
+        return new PhaseResult(phase, start, _clock.GetElapsedTime(_epoch, start), duration, await sampling.ConfigureAwait(false), outcomes);
     }
 
-    // Each worker takes the next prompt when its last request ended; what the interruption left untouched stays null.
-    private async Task<RequestOutcome?[]> RunClosedLoopAsync(
-        IReadOnlyList<PromptCase> cases, ReasoningMode mode, Action<ReasoningMode> requestEnded, CancellationToken interruption)
+    private async Task<List<MemorySample>> SampleMemoryAsync(CancellationToken phaseEnded)
     {
-        var outcomes = new RequestOutcome?[cases.Count];
-        var taken = -1;
-        async Task WorkAsync()
-        {
-            while (!interruption.IsCancellationRequested && Interlocked.Increment(ref taken) is var next && next < cases.Count)
-            {
-                var request = new TargetRequest(_settings.Model, cases[next].Prompt, mode, _settings.LatentBudget, _settings.MaxTokens);
-                outcomes[next] = await _target.GenerateAsync(request, interruption).ConfigureAwait(false);
-                requestEnded(mode);
-            }
-        }
-
-        await Task.WhenAll(Enumerable.Range(0, Math.Min(_settings.Concurrency, cases.Count)).Select(_ => WorkAsync())).ConfigureAwait(false);
-        return outcomes;
-    }
-
-    private async Task<List<long>> SampleKvCacheAsync(CancellationToken phaseEnded)
-    {
-        var samples = new List<long>();
-        using var timer = new PeriodicTimer(_settings.KvSampleInterval, _clock);
+        var samples = new List<MemorySample>();
+        using var timer = new PeriodicTimer(_settings.MemorySampleInterval, _clock);
         try
         {
             while (await timer.WaitForNextTickAsync(phaseEnded).ConfigureAwait(false))
             {
-                if (await _target.ReadKvCacheAsync(phaseEnded).ConfigureAwait(false) is { } state)
+                if (await _target.ReadMemoryAsync(phaseEnded).ConfigureAwait(false) is { } memory)
                 {
-                    samples.Add(state.BytesInUse);
+                    samples.Add(new MemorySample(_clock.GetElapsedTime(_epoch), memory));
                 }
             }
         }
@@ -156,9 +148,9 @@ public sealed class CompareRunner
         }
     }
 
-    private static List<PromptPair> Pair(AnswerRule rule, IReadOnlyList<PromptCase> cases, List<PhaseResult> phases)
+    private List<PromptRuns> Join(AnswerRule rule, IReadOnlyList<PromptCase> cases, List<PhaseResult> phases)
     {
-        var measured = new Dictionary<(int Prompt, ReasoningMode Mode), MeasuredRequest>();
+        var runs = cases.Select(_ => new MeasuredRequest?[_settings.Arms.Count]).ToArray();
         foreach (var phase in phases)
         {
             for (var i = 0; i < phase.Outcomes.Count; i++)
@@ -167,12 +159,11 @@ public sealed class CompareRunner
                 {
                     var prompt = phase.Phase.First + i;
                     var isCorrect = outcome.Kind == OutcomeKind.Succeeded && AnswerChecker.IsCorrect(rule, cases[prompt].Answer, outcome.Answer);
-                    measured[(prompt, phase.Phase.Mode)] = new MeasuredRequest(outcome, isCorrect);
+                    runs[prompt][phase.Phase.Arm] = new MeasuredRequest(outcome, isCorrect);
                 }
             }
         }
 
-        return [.. cases.Select((problem, i) => new PromptPair(
-            problem, measured.GetValueOrDefault((i, ReasoningMode.Text)), measured.GetValueOrDefault((i, ReasoningMode.Latent))))];
+        return [.. cases.Select((problem, i) => new PromptRuns(problem, runs[i]))];
     }
 }

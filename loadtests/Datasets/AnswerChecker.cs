@@ -11,6 +11,12 @@ public enum AnswerRule
 
     /// <summary>The last sentence of the answer equals the last sentence expected, both normalised: the concept sentence of ProsQA.</summary>
     FinalSentence,
+
+    /// <summary>Equal after normalisation.</summary>
+    Exact,
+
+    /// <summary>The last number of the answer is the expected number.</summary>
+    FinalNumber,
 }
 
 /// <summary>Decides whether an answer is right. Never lenient: an answer that merely contains the expected text is wrong.</summary>
@@ -24,7 +30,9 @@ public static partial class AnswerChecker
     public static bool IsCorrect(AnswerRule rule, string expected, string answer) => rule switch
     {
         AnswerRule.FinalSentence => LastSentence(answer) is { Length: > 0 } last && last == LastSentence(expected),
-        AnswerRule.ExactOrFinalNumber => IsEqualOrSameNumber(expected, answer),
+        AnswerRule.ExactOrFinalNumber => IsSame(Normalise(expected), Normalise(answer)) || IsSameNumber(Normalise(expected), Normalise(answer)),
+        AnswerRule.Exact => IsSame(Normalise(expected), Normalise(answer)),
+        AnswerRule.FinalNumber => IsSameNumber(Normalise(expected), Normalise(answer)),
         _ => throw new ArgumentOutOfRangeException(nameof(rule), rule, null),
     };
 
@@ -36,20 +44,13 @@ public static partial class AnswerChecker
         return collapsed.Trim('"', '\'', '`', ' ').TrimEnd('.', '!', '?', ' ').Trim('"', '\'', '`', ' ');
     }
 
-    private static bool IsEqualOrSameNumber(string expected, string answer)
-    {
-        var wanted = Normalise(expected);
-        var given = Normalise(answer);
-        if (wanted == given)
-        {
-            return given.Length > 0;
-        }
+    private static bool IsSame(string wanted, string given) => given.Length > 0 && wanted == given;
 
-        return TryReadNumber(wanted.TrimStart('$'), out var wantedNumber)
-            && Number().Matches(given) is { Count: > 0 } numbers
-            && TryReadNumber(numbers[^1].Value, out var givenNumber)
-            && givenNumber == wantedNumber;
-    }
+    private static bool IsSameNumber(string wanted, string given) =>
+        TryReadNumber(wanted.TrimStart('$'), out var wantedNumber)
+        && Number().Matches(given) is { Count: > 0 } numbers
+        && TryReadNumber(numbers[^1].Value, out var givenNumber)
+        && givenNumber == wantedNumber;
 
     private static string LastSentence(string text)
     {

@@ -22,8 +22,11 @@ public static class DatasetReader
         var cases = layout == DatasetLayout.ProsQa ? ReadArray(path, text) : ReadLines(path, text);
         return cases.Count == 0
             ? throw new LoadTestException($"{path}: no problem in it; expected JSONL lines with \"prompt\" and \"answer\", or the ProsQA JSON array")
-            : new PromptDataset(Path.GetFileName(path), Convert.ToHexStringLower(SHA256.HashData(bytes)), layout, cases);
+            : new PromptDataset(Path.GetFileName(path), Convert.ToHexStringLower(SHA256.HashData(bytes)), layout, cases, RuleFor(layout));
     }
+
+    private static AnswerRule RuleFor(DatasetLayout layout) =>
+        layout == DatasetLayout.ProsQa ? AnswerRule.FinalSentence : AnswerRule.ExactOrFinalNumber;
 
     private static byte[] ReadBytes(string path)
     {

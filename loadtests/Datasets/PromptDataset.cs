@@ -14,18 +14,19 @@ public enum DatasetLayout
 
     /// <summary>The released ProsQA layout: a JSON array of objects with question, answer and more.</summary>
     ProsQa,
+
+    /// <summary>No file: made by a built-in generator.</summary>
+    Generated,
 }
 
-/// <summary>The problems of a file, in file order.</summary>
-/// <param name="Name">File name without folder.</param>
-/// <param name="Sha256">Hash of the file's bytes, hexadecimal, lower case.</param>
+/// <summary>The problems of a file, in file order, or of a generator.</summary>
+/// <param name="Name">File name without folder, or the generator's name.</param>
+/// <param name="Sha256">Hash of the file's bytes (of the generated problems), hexadecimal, lower case.</param>
 /// <param name="Layout">Layout of the file.</param>
 /// <param name="Cases">At least one problem.</param>
-public sealed record PromptDataset(string Name, string Sha256, DatasetLayout Layout, IReadOnlyList<PromptCase> Cases)
+/// <param name="AnswerRule">How answers to these problems are compared.</param>
+public sealed record PromptDataset(string Name, string Sha256, DatasetLayout Layout, IReadOnlyList<PromptCase> Cases, AnswerRule AnswerRule)
 {
-    /// <summary>How answers to these problems are compared.</summary>
-    public AnswerRule AnswerRule => Layout == DatasetLayout.ProsQa ? AnswerRule.FinalSentence : AnswerRule.ExactOrFinalNumber;
-
     /// <summary>The first cases of a seeded shuffle; the rest is free for the warm-up.</summary>
     /// <param name="count">How many to take; all when there are fewer.</param>
     /// <param name="seed">Same seed, same choice and order.</param>

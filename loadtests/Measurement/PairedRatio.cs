@@ -5,16 +5,16 @@ namespace Tessera.LoadTests.Measurement;
 /// <param name="Weight">Its weight, not negative.</param>
 public readonly record struct Weighted(double Value, double Weight = 1);
 
-/// <summary>A statistic of both modes over the same pairs, and their ratio.</summary>
+/// <summary>A statistic of baseline and arm over the same pairs, and their ratio.</summary>
 /// <param name="N">Pairs (or blocks) it rests on.</param>
-/// <param name="Text">In text mode; null without pairs.</param>
-/// <param name="Latent">In latent mode; null without pairs.</param>
-/// <param name="Ratio">Text over latent; null when latent is 0.</param>
+/// <param name="Baseline">Of the baseline; null without pairs.</param>
+/// <param name="Arm">Of the arm; null without pairs.</param>
+/// <param name="Ratio">Baseline over arm; null when the arm's is 0.</param>
 /// <param name="Low">Lower bound of the 95 % interval; null with fewer than two pairs.</param>
 /// <param name="High">Upper bound of the 95 % interval.</param>
-public sealed record RatioEstimate(int N, double? Text, double? Latent, double? Ratio, double? Low, double? High);
+public sealed record RatioEstimate(int N, double? Baseline, double? Arm, double? Ratio, double? Low, double? High);
 
-/// <summary>Ratios text / latent with paired bootstrap intervals.</summary>
+/// <summary>Ratios baseline / arm with paired bootstrap intervals.</summary>
 public static class PairedRatio
 {
     /// <summary>Mean, weighted.</summary>
@@ -41,29 +41,29 @@ public static class PairedRatio
     };
 
     /// <summary>The ratio of a statistic.</summary>
-    /// <param name="text">Text mode, pair by pair.</param>
-    /// <param name="latent">Latent mode, the same pairs in the same order.</param>
-    /// <param name="statistic">The statistic of one mode.</param>
+    /// <param name="baseline">The baseline, pair by pair.</param>
+    /// <param name="arm">The arm, the same pairs in the same order.</param>
+    /// <param name="statistic">The statistic of one arm.</param>
     /// <param name="seed">Seed of the resampling.</param>
-    public static RatioEstimate Estimate(Weighted[] text, Weighted[] latent, Func<Weighted[], double> statistic, int seed)
+    public static RatioEstimate Estimate(Weighted[] baseline, Weighted[] arm, Func<Weighted[], double> statistic, int seed)
     {
-        ArgumentNullException.ThrowIfNull(text);
-        ArgumentNullException.ThrowIfNull(latent);
+        ArgumentNullException.ThrowIfNull(baseline);
+        ArgumentNullException.ThrowIfNull(arm);
         ArgumentNullException.ThrowIfNull(statistic);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(latent.Length, text.Length);
-        if (text.Length == 0)
+        ArgumentOutOfRangeException.ThrowIfNotEqual(arm.Length, baseline.Length);
+        if (baseline.Length == 0)
         {
             return new RatioEstimate(0, null, null, null, null, null);
         }
 
-        var textBuffer = new Weighted[text.Length];
-        var latentBuffer = new Weighted[text.Length];
-        double RatioOf(int[] indices) => statistic(Take(text, indices, textBuffer)) / statistic(Take(latent, indices, latentBuffer));
-        var interval = Bootstrap.Estimate(text.Length, RatioOf, seed);
-        var ofText = statistic(text);
-        var ofLatent = statistic(latent);
-        var ratio = ofText / ofLatent;
-        return new RatioEstimate(text.Length, Finite(ofText), Finite(ofLatent), Finite(ratio), interval?.Low, interval?.High);
+        var baselineBuffer = new Weighted[baseline.Length];
+        var armBuffer = new Weighted[baseline.Length];
+        double RatioOf(int[] indices) => statistic(Take(baseline, indices, baselineBuffer)) / statistic(Take(arm, indices, armBuffer));
+        var interval = Bootstrap.Estimate(baseline.Length, RatioOf, seed);
+        var ofBaseline = statistic(baseline);
+        var ofArm = statistic(arm);
+        var ratio = ofBaseline / ofArm;
+        return new RatioEstimate(baseline.Length, Finite(ofBaseline), Finite(ofArm), Finite(ratio), interval?.Low, interval?.High);
     }
 
     private static Weighted[] Take(Weighted[] values, int[] indices, Weighted[] buffer)

@@ -5,8 +5,8 @@ using Tessera.LoadTests.Targets;
 namespace Tessera.LoadTests.Reporting;
 
 /// <summary>
-/// Ratios text / latent. A ratio per request rests on the pairs where both modes gave the value; a rate rests on the blocks that ran in both
-/// modes, which are then what is resampled.
+/// Ratios baseline / arm. A ratio per request rests on the pairs where both gave the value; a rate rests on the blocks that ran in both
+/// arms, which are then what is resampled.
 /// </summary>
 internal static class RatioBuilder
 {
@@ -23,10 +23,12 @@ internal static class RatioBuilder
     public const string RequestsPerSecond = "requests_per_second";
     public const string TokensPerSecond = "tokens_per_second";
 
-    public static IReadOnlyList<RatioReport> Build(CompareResult result, long? kvBytesPerPosition, int seed)
+    public static IReadOnlyList<RatioReport> Build(CompareResult result, int baseline, int arm, long? kvBytesPerPosition, int seed)
     {
+        var pairs = result.Prompts.Select(prompt => prompt.Pair(baseline, arm)).ToList();
         RatioReport PerPair(string metric, Func<RequestOutcome, Weighted?> value, Func<Weighted[], double>? statistic = null) =>
-            OverPairs(metric, result.Pairs, value, statistic ?? PairedRatio.Mean, seed);
+            OverPairs(metric, pairs, value, statistic ?? PairedRatio.Mean, seed);
+        RatioReport PerBlock(string metric, Func<RequestOutcome, double> amount) => OverBlocks(metric, result.Phases, baseline, arm, amount, seed);
 
         return
         [
@@ -40,8 +42,8 @@ internal static class RatioBuilder
             PerPair(EndToEndP90, outcome => Of(outcome.EndToEnd.TotalMilliseconds), PairedRatio.Percentile(90)),
             PerPair(EndToEndP99, outcome => Of(outcome.EndToEnd.TotalMilliseconds), PairedRatio.Percentile(99)),
             PerPair(KvBytesPerRequest, outcome => Of((double?)outcome.Usage?.KvPositions * kvBytesPerPosition)),
-            OverBlocks(RequestsPerSecond, result.Phases, outcome => 1, seed),
-            OverBlocks(TokensPerSecond, result.Phases, outcome => outcome.Usage?.Completion ?? 0, seed),
+            PerBlock(RequestsPerSecond, outcome => 1),
+            PerBlock(TokensPerSecond, outcome => outcome.Usage?.Completion ?? 0),
         ];
     }
 
@@ -53,38 +55,35 @@ internal static class RatioBuilder
         : new Weighted(outcome.InterTokenTimes.Average(time => time.TotalMilliseconds), outcome.InterTokenTimes.Count);
 
     private static RatioReport OverPairs(
-        string metric, IReadOnlyList<PromptPair> pairs, Func<RequestOutcome, Weighted?> value, Func<Weighted[], double> statistic, int seed)
+        string metric, List<ArmPair> pairs, Func<RequestOutcome, Weighted?> value, Func<Weighted[], double> statistic, int seed)
     {
-        var text = new List<Weighted>();
-        var latent = new List<Weighted>();
+        var baseline = new List<Weighted>();
+        var arm = new List<Weighted>();
         foreach (var pair in pairs.Where(pair => pair.BothSucceeded))
         {
-            if (value(pair.Text!.Outcome) is { } ofText && value(pair.Latent!.Outcome) is { } ofLatent)
+            if (value(pair.Baseline!.Outcome) is { } ofBaseline && value(pair.Arm!.Outcome) is { } ofArm)
             {
-                text.Add(ofText);
-                latent.Add(ofLatent);
+                baseline.Add(ofBaseline);
+                arm.Add(ofArm);
             }
         }
 
-        return Report(metric, PairedRatio.Estimate([.. text], [.. latent], statistic, seed));
+        return Report(metric, PairedRatio.Estimate([.. baseline], [.. arm], statistic, seed));
     }
 
-    private static RatioReport OverBlocks(string metric, IReadOnlyList<PhaseResult> phases, Func<RequestOutcome, double> amount, int seed)
+    private static RatioReport OverBlocks(
+        string metric, IReadOnlyList<PhaseResult> phases, int baseline, int arm, Func<RequestOutcome, double> amount, int seed)
     {
-        Weighted Rate(PhaseResult phase)
-        {
-            var total = phase.Outcomes.Where(outcome => outcome?.Kind == OutcomeKind.Succeeded).Sum(outcome => amount(outcome!));
-            return new Weighted(total / phase.Duration.TotalSeconds, phase.Duration.TotalSeconds);
-        }
-
+        Weighted Rate(PhaseResult phase) => new(phase.Succeeded.Sum(amount) / phase.Duration.TotalSeconds, phase.Duration.TotalSeconds);
         var blocks = phases
+            .Where(phase => phase.Phase.Arm == baseline || phase.Phase.Arm == arm)
             .GroupBy(phase => phase.Phase.Block)
             .Where(block => block.Count() == 2 && block.All(phase => phase.Duration > TimeSpan.Zero))
             .ToList();
-        Weighted[] Rates(ReasoningMode mode) => [.. blocks.Select(block => Rate(block.Single(phase => phase.Phase.Mode == mode)))];
-        return Report(metric, PairedRatio.Estimate(Rates(ReasoningMode.Text), Rates(ReasoningMode.Latent), PairedRatio.Mean, seed));
+        Weighted[] Rates(int which) => [.. blocks.Select(block => Rate(block.Single(phase => phase.Phase.Arm == which)))];
+        return Report(metric, PairedRatio.Estimate(Rates(baseline), Rates(arm), PairedRatio.Mean, seed));
     }
 
     private static RatioReport Report(string metric, RatioEstimate estimate) =>
-        new(metric, estimate.N, estimate.Text, estimate.Latent, estimate.Ratio, estimate.Low, estimate.High);
+        new(metric, estimate.N, estimate.Baseline, estimate.Arm, estimate.Ratio, estimate.Low, estimate.High);
 }

@@ -1,3 +1,4 @@
+using Tessera.LoadTests.Arrivals;
 using Tessera.LoadTests.Comparison;
 using Tessera.LoadTests.Datasets;
 using Tessera.LoadTests.Measurement;
@@ -5,51 +6,74 @@ using Tessera.LoadTests.Targets;
 
 namespace Tessera.LoadTests.Reporting;
 
-/// <summary>Turns what was measured into the report.</summary>
+/// <summary>What was measured at one load.</summary>
+/// <param name="Arrivals">When requests were sent.</param>
+/// <param name="BlockPrompts">Prompts per block.</param>
+/// <param name="Result">What was measured.</param>
+public sealed record MeasuredPoint(ArrivalSettings Arrivals, int BlockPrompts, CompareResult Result);
+
+/// <summary>Everything around the points.</summary>
+/// <param name="Command">run or compare.</param>
+/// <param name="StartedAt">Start of the measurement.</param>
+/// <param name="Duration">Length of the measurement.</param>
+/// <param name="CpuTime">Processor time of this tool during the measurement.</param>
+/// <param name="TicksPerSecond">Frequency of the clock's timestamps.</param>
+/// <param name="Notes">What was already noticed before the run.</param>
+public sealed record MeasuredRun(
+    string Command, DateTimeOffset StartedAt, TimeSpan Duration, TimeSpan CpuTime, long TicksPerSecond, IReadOnlyList<string> Notes);
+
+/// <summary>Turns what was measured into the report; pure but for the tool's own version.</summary>
 public static class ReportBuilder
 {
-    /// <summary>Builds the report; pure but for the tool's own version.</summary>
+    /// <summary>Builds the report.</summary>
     /// <param name="run">What was asked.</param>
     /// <param name="facts">What the server said of itself.</param>
-    /// <param name="result">What was measured.</param>
-    /// <param name="startedAt">Start of the measurement.</param>
-    /// <param name="duration">Length of the measurement.</param>
-    /// <param name="notes">What was already noticed before the run.</param>
-    public static LoadReport Build(
-        RunReport run, ServerFacts facts, CompareResult result, DateTimeOffset startedAt, TimeSpan duration, IReadOnlyList<string> notes)
+    /// <param name="points">What was measured.</param>
+    /// <param name="measurement">Everything around it.</param>
+    public static LoadReport Build(RunReport run, ServerFacts facts, IReadOnlyList<MeasuredPoint> points, MeasuredRun measurement)
     {
         ArgumentNullException.ThrowIfNull(run);
         ArgumentNullException.ThrowIfNull(facts);
-        ArgumentNullException.ThrowIfNull(result);
-        var text = ModeReportBuilder.Build(result, ReasoningMode.Text, facts.KvBytesPerPosition);
-        var latent = ModeReportBuilder.Build(result, ReasoningMode.Latent, facts.KvBytesPerPosition);
-        var usageProblems = Requests(result)
+        ArgumentNullException.ThrowIfNull(points);
+        ArgumentNullException.ThrowIfNull(measurement);
+        var reports = points.Select(point => BuildPoint(point, run, facts, measurement.TicksPerSecond)).ToList();
+        var usageProblems = Requests(points)
             .Where(entry => entry.Request.Outcome.UsageProblem is not null)
-            .Select(entry => new UsageProblemReport(CompareRunner.Name(entry.Mode), entry.Prompt, entry.Request.Outcome.UsageProblem!))
+            .Select(entry => new UsageProblemReport(entry.Arm, entry.Prompt, entry.Request.Outcome.UsageProblem!))
             .ToList();
         return new LoadReport(
             LoadReport.CurrentSchema,
             $"tessera-load {typeof(ReportBuilder).Assembly.GetName().Version?.ToString(3)}",
-            startedAt,
-            duration.TotalSeconds,
-            Name(result.End),
+            measurement.Command,
+            measurement.StartedAt,
+            measurement.Duration.TotalSeconds,
+            Name(points.Count == 0 ? CompareEnd.Interrupted : points[^1].Result.End),
             run,
-            new ServerReport(facts.KvBytesPerPosition, result.KvBytesPeak),
-            [.. notes, .. Notes(facts, result, latent, usageProblems.Count)],
-            new ModesReport(text, latent),
-            CompareAccuracy(result.Pairs, run.Seed),
-            RatioBuilder.Build(result, facts.KvBytesPerPosition, run.Seed),
-            SavingsBuilder.Build(result.Pairs, facts.KvBytesPerPosition, run.Seed),
-            GroupFailures(result),
-            usageProblems,
-            [.. result.Pairs.Where(pair => pair.Text is not null || pair.Latent is not null).Select(pair => DescribePair(pair, facts.KvBytesPerPosition))]);
+            new ServerReport(facts.HasLatents, facts.KvBytesPerPosition, points.Max(point => point.Result.KvBytesPeak)),
+            new ClientReport(
+                measurement.CpuTime.TotalSeconds, measurement.Duration > TimeSpan.Zero ? measurement.CpuTime / measurement.Duration : 0),
+            [.. measurement.Notes, .. ReportNotes.Find(facts, points, reports, usageProblems.Count)],
+            reports,
+            GroupFailures(points),
+            usageProblems);
     }
 
     /// <summary>The wire name of an answer rule.</summary>
-    public static string Name(AnswerRule rule) => rule == AnswerRule.FinalSentence ? "final_sentence" : "exact_or_final_number";
+    public static string Name(AnswerRule rule) => rule switch
+    {
+        AnswerRule.FinalSentence => "final_sentence",
+        AnswerRule.Exact => "exact",
+        AnswerRule.FinalNumber => "final_number",
+        _ => "exact_or_final_number",
+    };
 
     /// <summary>The wire name of a layout.</summary>
-    public static string Name(DatasetLayout layout) => layout == DatasetLayout.ProsQa ? "prosqa" : "jsonl";
+    public static string Name(DatasetLayout layout) => layout switch
+    {
+        DatasetLayout.ProsQa => "prosqa",
+        DatasetLayout.Generated => "generated",
+        _ => "jsonl",
+    };
 
     private static string Name(CompareEnd end) => end switch
     {
@@ -67,71 +91,66 @@ public static class ReportBuilder
         _ => "failed",
     };
 
-    private static IEnumerable<string> Notes(ServerFacts facts, CompareResult result, ModeReport latent, int usageProblemCount)
+    private static PointReport BuildPoint(MeasuredPoint point, RunReport run, ServerFacts facts, long ticksPerSecond)
     {
-        if (result.End != CompareEnd.Completed)
-        {
-            var pairs = result.Pairs.Count(pair => pair is { Text: not null, Latent: not null });
-            var why = result.End == CompareEnd.Interrupted ? "the run was interrupted" : "the server stopped answering";
-            yield return $"{why}: {pairs} of {result.Pairs.Count} prompts ran in both modes";
-        }
-
-        if (facts.KvBytesPerPosition is null)
-        {
-            yield return "the server does not tell engine.kv_bytes_per_position on /info: no KV bytes per request";
-        }
-
-        if (latent.Tokens is { N: > 0, Latent: 0 })
-        {
-            yield return "latent mode gave no latents at all: this compares text with text";
-        }
-
-        if (usageProblemCount > 0)
-        {
-            yield return $"{usageProblemCount} responses have counts that contradict each other; they are left out of tokens, TPOT, KV bytes and savings";
-        }
+        var (arrivals, result) = (point.Arrivals, point.Result);
+        var arms = Enumerable.Range(0, result.Arms.Count).ToList();
+        var load = new LoadShapeReport(
+            arrivals.IsOpen ? "open_loop" : "closed_loop", arrivals.Concurrency, arrivals.Rate, arrivals.IsOpen ? arrivals.Burstiness : null,
+            arrivals.Ramp?.FromRate, arrivals.Ramp?.Shape.ToString().ToLowerInvariant(), point.BlockPrompts);
+        int? concurrency = arrivals.IsOpen ? null : arrivals.Concurrency;
+        return new PointReport(
+            load,
+            Name(result.End),
+            [.. arms.Select(arm => new ArmReportBuilder(result, arm, facts.KvBytesPerPosition, ticksPerSecond, concurrency, run.Objectives).Build())],
+            [.. arms.Skip(1).Select(arm => Compare(result, arm, facts.KvBytesPerPosition, run.Seed))],
+            [.. result.Prompts.Where(prompt => prompt.ByArm.Any(request => request is not null)).Select(prompt => Describe(prompt, result.Arms, facts))]);
     }
 
-    private static AccuracyReport CompareAccuracy(IReadOnlyList<PromptPair> pairs, int seed)
+    private static ComparisonReport Compare(CompareResult result, int arm, long? kvBytesPerPosition, int seed)
     {
-        var both = pairs.Where(pair => pair is { Text: not null, Latent: not null }).ToList();
-        var onlyText = both.Count(pair => pair.Text!.IsCorrect && !pair.Latent!.IsCorrect);
-        var onlyLatent = both.Count(pair => pair.Latent!.IsCorrect && !pair.Text!.IsCorrect);
-        var differences = both.Select(pair => (pair.Latent!.IsCorrect ? 1.0 : 0.0) - (pair.Text!.IsCorrect ? 1.0 : 0.0)).ToArray();
-        return new AccuracyReport(both.Count, onlyText, onlyLatent, MeanEstimate.Of(differences, seed), McNemar.ExactP(onlyText, onlyLatent));
+        var pairs = result.Prompts.Select(prompt => prompt.Pair(0, arm)).Where(pair => pair.BothRan).ToList();
+        var onlyBaseline = pairs.Count(pair => pair.Baseline!.IsCorrect && !pair.Arm!.IsCorrect);
+        var onlyArm = pairs.Count(pair => pair.Arm!.IsCorrect && !pair.Baseline!.IsCorrect);
+        var differences = pairs.Select(pair => (pair.Arm!.IsCorrect ? 1.0 : 0.0) - (pair.Baseline!.IsCorrect ? 1.0 : 0.0)).ToArray();
+        return new ComparisonReport(
+            result.Arms[0].Name,
+            result.Arms[arm].Name,
+            new AccuracyReport(pairs.Count, onlyBaseline, onlyArm, MeanEstimate.Of(differences, seed), McNemar.ExactP(onlyBaseline, onlyArm)),
+            RatioBuilder.Build(result, 0, arm, kvBytesPerPosition, seed),
+            SavingsBuilder.Build(pairs, kvBytesPerPosition, seed));
     }
 
-    private static IEnumerable<(ReasoningMode Mode, int Prompt, MeasuredRequest Request)> Requests(CompareResult result) =>
-        from mode in new[] { ReasoningMode.Text, ReasoningMode.Latent }
-        from pair in result.Pairs
-        where pair[mode] is not null
-        select (mode, pair.Case.Number, pair[mode]!);
+    private static IEnumerable<(string Arm, int Prompt, MeasuredRequest Request)> Requests(IReadOnlyList<MeasuredPoint> points) =>
+        from point in points
+        from arm in Enumerable.Range(0, point.Result.Arms.Count)
+        from prompt in point.Result.Prompts
+        where prompt.ByArm[arm] is not null
+        select (point.Result.Arms[arm].Name, prompt.Case.Number, prompt.ByArm[arm]!);
 
-    private static List<FailureReport> GroupFailures(CompareResult result) =>
-        [.. Requests(result)
+    private static List<FailureReport> GroupFailures(IReadOnlyList<MeasuredPoint> points) =>
+        [.. Requests(points)
             .Where(entry => entry.Request.Outcome.Kind != OutcomeKind.Succeeded)
-            .GroupBy(entry => (entry.Mode, entry.Request.Outcome.Kind, entry.Request.Outcome.HttpStatus, Message: entry.Request.Outcome.Error ?? ""))
-            .OrderBy(group => group.Key.Mode)
+            .GroupBy(entry => (entry.Arm, entry.Request.Outcome.Kind, entry.Request.Outcome.HttpStatus, Message: entry.Request.Outcome.Error ?? ""))
+            .OrderBy(group => group.Key.Arm, StringComparer.Ordinal)
             .ThenByDescending(group => group.Count())
-            .Select(group => new FailureReport(
-                CompareRunner.Name(group.Key.Mode), Name(group.Key.Kind), group.Key.HttpStatus, group.Key.Message, group.Count()))];
+            .Select(group => new FailureReport(group.Key.Arm, Name(group.Key.Kind), group.Key.HttpStatus, group.Key.Message, group.Count()))];
 
-    private static PairReport DescribePair(PromptPair pair, long? kvBytesPerPosition) =>
-        new(pair.Case.Number, Describe(pair.Text), Describe(pair.Latent), SavingsBuilder.Build(pair, kvBytesPerPosition));
+    private static PromptReport Describe(PromptRuns prompt, IReadOnlyList<Arm> arms, ServerFacts facts) => new(
+        prompt.Case.Number,
+        [.. Enumerable.Range(0, arms.Count)
+            .Where(arm => prompt.ByArm[arm] is not null)
+            .Select(arm => Describe(
+                arms[arm].Name, prompt.ByArm[arm]!, arm == 0 ? null : SavingsBuilder.Build(prompt.Pair(0, arm), facts.KvBytesPerPosition)))]);
 
-    private static PairModeReport? Describe(MeasuredRequest? request)
+    private static PromptArmReport Describe(string arm, MeasuredRequest request, PromptSavingsReport? savings)
     {
-        if (request is null)
-        {
-            return null;
-        }
-
         var outcome = request.Outcome;
         var tokens = outcome.Usage is { } usage
-            ? new PairTokensReport(usage.Prompt, usage.Cached, usage.Latent, usage.Control, usage.ReasoningText, usage.Answer, usage.Completion)
+            ? new PromptTokensReport(usage.Prompt, usage.Cached, usage.Latent, usage.Control, usage.ReasoningText, usage.Answer, usage.Completion)
             : null;
-        return new PairModeReport(
-            Name(outcome.Kind), request.IsCorrect, tokens, outcome.TimeToFirstToken?.TotalMilliseconds, outcome.TimeToFirstAnswerToken?.TotalMilliseconds,
-            outcome.TimePerOutputToken?.TotalMilliseconds, outcome.EndToEnd.TotalMilliseconds);
+        return new PromptArmReport(
+            arm, Name(outcome.Kind), request.IsCorrect, tokens, outcome.TimeToFirstToken?.TotalMilliseconds, outcome.TimeToFirstAnswerToken?.TotalMilliseconds,
+            outcome.TimePerOutputToken?.TotalMilliseconds, outcome.EndToEnd.TotalMilliseconds, savings);
     }
 }

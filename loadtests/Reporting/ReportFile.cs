@@ -26,15 +26,44 @@ public static class ReportFile
         }
     }
 
-    /// <summary>Writes the report whole or not at all; replaces an earlier one. Returns its path.</summary>
+    /// <summary>Writes the report whole or not at all; replaces an earlier one. Returns the paths of the files.</summary>
     /// <exception cref="LoadTestException">The folder cannot be written any more.</exception>
-    public static string Write(string folder, LoadReport report)
+    public static IReadOnlyList<string> Write(string folder, LoadReport report) =>
+        [WriteFile(folder, Name, JsonSerializer.SerializeToUtf8Bytes(report, ReportJson.Default.LoadReport))];
+
+    /// <summary>Reads a report.</summary>
+    /// <exception cref="JsonException">The file is not a report.</exception>
+    public static LoadReport Read(string path) =>
+        JsonSerializer.Deserialize(File.ReadAllBytes(path), ReportJson.Default.LoadReport) ?? throw new JsonException($"{path}: null is not a report");
+
+    /// <summary>Reads the report that a run is to be compared with.</summary>
+    /// <exception cref="LoadTestException">There is none, or it has another layout.</exception>
+    public static LoadReport ReadBaseline(string path)
     {
-        var path = Path.Combine(folder, Name);
+        try
+        {
+            var report = Read(path);
+            return report.Schema == LoadReport.CurrentSchema
+                ? report
+                : throw new LoadTestException($"--baseline: {path}: expected schema {LoadReport.CurrentSchema}, found {report.Schema ?? "none"}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LoadTestException($"--baseline: {path}: cannot be read", e);
+        }
+        catch (JsonException e)
+        {
+            throw new LoadTestException($"--baseline: {path}: not a report of tessera-load", e);
+        }
+    }
+
+    private static string WriteFile(string folder, string name, byte[] content)
+    {
+        var path = Path.Combine(folder, name);
         var draft = path + ".part";
         try
         {
-            File.WriteAllBytes(draft, JsonSerializer.SerializeToUtf8Bytes(report, ReportJson.Default.LoadReport));
+            File.WriteAllBytes(draft, content);
             File.Move(draft, path, overwrite: true);
             return path;
         }
@@ -43,10 +72,6 @@ public static class ReportFile
             throw new LoadTestException($"--out: {path}: cannot be written", e);
         }
     }
-
-    /// <summary>Reads a report.</summary>
-    public static LoadReport Read(string path) =>
-        JsonSerializer.Deserialize(File.ReadAllBytes(path), ReportJson.Default.LoadReport) ?? throw new JsonException($"{path}: null is not a report");
 }
 
 /// <summary>The report's JSON: snake_case, null where nothing was measured.</summary>

@@ -9,12 +9,6 @@ internal static class ChatRequestBody
     /// <summary>Greedy, so that a rerun gives the same; without hints, whose decoding would run beside what is measured.</summary>
     public static ByteArrayContent Create(TargetRequest request)
     {
-        var reasoning = new JsonObject { ["mode"] = request.Mode == ReasoningMode.Latent ? "latent" : "text", ["explain"] = false };
-        if (request is { Mode: ReasoningMode.Latent, LatentBudget: { } budget })
-        {
-            reasoning["latent_budget"] = budget;
-        }
-
         var body = new JsonObject
         {
             ["model"] = request.Model,
@@ -22,8 +16,12 @@ internal static class ChatRequestBody
             ["stream"] = true,
             ["stream_options"] = new JsonObject { ["include_usage"] = true },
             ["temperature"] = 0,
-            ["reasoning"] = reasoning,
         };
+        if (request.Mode != ReasoningMode.Plain)
+        {
+            body["reasoning"] = CreateReasoning(request);
+        }
+
         if (request.MaxTokens is { } maxTokens)
         {
             body["max_tokens"] = maxTokens;
@@ -32,5 +30,16 @@ internal static class ChatRequestBody
         var content = new ByteArrayContent(System.Text.Encoding.UTF8.GetBytes(body.ToJsonString()));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         return content;
+    }
+
+    private static JsonObject CreateReasoning(TargetRequest request)
+    {
+        var reasoning = new JsonObject { ["mode"] = request.Mode.Name(), ["explain"] = false };
+        if (request.SentLatentBudget is { } budget)
+        {
+            reasoning["latent_budget"] = budget;
+        }
+
+        return reasoning;
     }
 }

@@ -12,7 +12,7 @@ public static class ChatStreamReader
     /// <summary>Reads to the end mark; anything that is not the promised stream is a failure with a reason.</summary>
     /// <param name="stream">The response body.</param>
     /// <param name="state">Takes the chunks.</param>
-    /// <param name="elapsed">Time since the request was sent.</param>
+    /// <param name="elapsed">Time since the request was to be sent.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     public static async Task<RequestOutcome> ReadAsync(Stream stream, ChatStreamState state, Func<TimeSpan> elapsed, CancellationToken cancellationToken)
     {

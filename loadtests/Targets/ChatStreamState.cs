@@ -4,14 +4,12 @@ using System.Text.Json;
 namespace Tessera.LoadTests.Targets;
 
 /// <summary>Takes the JSON chunks of one chat completion stream, each with the time it arrived, and keeps what is measured.</summary>
-public sealed class ChatStreamState
+/// <param name="expectsLatentUsage">Whether the usage must split the tokens by kind, as a Tessera server's does.</param>
+public sealed class ChatStreamState(bool expectsLatentUsage = true)
 {
     private readonly StringBuilder _answer = new();
     private readonly HashSet<(int Span, int Index)> _latents = [];
-    private readonly List<TimeSpan> _interTokenTimes = [];
-    private TimeSpan? _firstToken;
-    private TimeSpan? _firstAnswerToken;
-    private TimeSpan _lastToken;
+    private readonly TokenTimes _tokens = new();
     private string? _finishReason;
     private UsageReading? _usage;
 
@@ -23,7 +21,7 @@ public sealed class ChatStreamState
 
     /// <summary>Takes one chunk.</summary>
     /// <param name="chunk">The chunk.</param>
-    /// <param name="elapsed">Time since the request was sent.</param>
+    /// <param name="elapsed">Time since the request was to be sent.</param>
     public void Take(JsonElement chunk, TimeSpan elapsed)
     {
         if (chunk.ValueKind != JsonValueKind.Object)
@@ -58,51 +56,36 @@ public sealed class ChatStreamState
     }
 
     /// <summary>The outcome of a stream that came to its end.</summary>
-    /// <param name="elapsed">Time since the request was sent.</param>
+    /// <param name="elapsed">Time since the request was to be sent.</param>
     public RequestOutcome Succeed(TimeSpan elapsed)
     {
-        var problem = _usage is null ? "no usage chunk although stream_options.include_usage was set" : _usage.FindProblem(_latents.Count);
-        return Snapshot(elapsed) with
-        {
-            Kind = OutcomeKind.Succeeded,
-            EndedByLength = _finishReason == "length",
-            Usage = problem is null ? _usage!.ToTokenUsage() : null,
-            UsageProblem = problem,
-        };
+        var (usage, problem) = UsageCheck.Check(_usage, _tokens, expectsLatentUsage);
+        return Snapshot(elapsed) with { Kind = OutcomeKind.Succeeded, EndedByLength = _finishReason == "length", Usage = usage, UsageProblem = problem };
     }
 
     /// <summary>The outcome of a stream that did not come to its end.</summary>
     public RequestOutcome Fail(OutcomeKind kind, string error, TimeSpan elapsed, int? httpStatus = null) =>
         Snapshot(elapsed) with { Kind = kind, Error = error, HttpStatus = httpStatus };
 
-    private RequestOutcome Snapshot(TimeSpan elapsed) => new()
-    {
-        Kind = OutcomeKind.Failed,
-        Answer = _answer.ToString(),
-        TimeToFirstToken = _firstToken,
-        TimeToFirstAnswerToken = _firstAnswerToken,
-        InterTokenTimes = _interTokenTimes,
-        EndToEnd = elapsed,
-    };
+    private RequestOutcome Snapshot(TimeSpan elapsed) => RequestOutcome.From(_tokens, _answer.ToString(), elapsed);
 
     private void TakeDelta(JsonElement delta, TimeSpan elapsed)
     {
         if (delta.TryGetObject("latent_reasoning", out var latents))
         {
-            TakeTokens(CountNewLatents(latents), elapsed);
+            _tokens.TakeLatents(CountNewLatents(latents), elapsed);
         }
 
         // Both names carry the same text.
         if (!string.IsNullOrEmpty(delta.ReadString("reasoning") ?? delta.ReadString("reasoning_content")))
         {
-            TakeTokens(1, elapsed);
+            _tokens.TakeReasoningText(1, elapsed);
         }
 
         if (delta.ReadString("content") is { Length: > 0 } content)
         {
             _answer.Append(content);
-            _firstAnswerToken ??= elapsed;
-            TakeTokens(1, elapsed);
+            _tokens.TakeAnswer(1, elapsed);
         }
     }
 
@@ -123,26 +106,5 @@ public sealed class ChatStreamState
         }
 
         return added;
-    }
-
-    // Several tokens in one chunk share the time since the token before them: times are per token, not per chunk.
-    private void TakeTokens(int count, TimeSpan elapsed)
-    {
-        if (count == 0)
-        {
-            return;
-        }
-
-        if (_firstToken is null)
-        {
-            _firstToken = elapsed;
-            _interTokenTimes.AddRange(Enumerable.Repeat(TimeSpan.Zero, count - 1));
-        }
-        else
-        {
-            _interTokenTimes.AddRange(Enumerable.Repeat((elapsed - _lastToken) / count, count));
-        }
-
-        _lastToken = elapsed;
     }
 }

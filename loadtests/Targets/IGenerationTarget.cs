@@ -1,16 +1,6 @@
 namespace Tessera.LoadTests.Targets;
 
-/// <summary>The two modes that are compared.</summary>
-public enum ReasoningMode
-{
-    /// <summary>Plain chain of thought: the baseline.</summary>
-    Text,
-
-    /// <summary>The reasoning starts with latents.</summary>
-    Latent,
-}
-
-/// <summary>A server under test; a REST one today, any wire that streams tokens later. Members may be called concurrently.</summary>
+/// <summary>A server under test, over any wire that streams tokens. Members may be called concurrently.</summary>
 public interface IGenerationTarget : IDisposable
 {
     /// <summary>Asks the server who it is; also the probe for whether it answers at all.</summary>
@@ -19,8 +9,8 @@ public interface IGenerationTarget : IDisposable
     /// <exception cref="LoadTestException">The server does not answer, is not this kind of server, or has no such model.</exception>
     Task<ServerFacts> GetFactsAsync(string? wantedModel, CancellationToken cancellationToken);
 
-    /// <summary>Reads the KV cache's fill; null when the server does not tell or does not answer.</summary>
-    Task<KvCacheState?> ReadKvCacheAsync(CancellationToken cancellationToken);
+    /// <summary>Reads the server's memory; null when the server does not tell or does not answer.</summary>
+    Task<ServerMemory?> ReadMemoryAsync(CancellationToken cancellationToken);
 
     /// <summary>Runs one request to its end. Never throws for what server or network do: that is the outcome.</summary>
     /// <param name="request">What to ask.</param>
@@ -32,16 +22,26 @@ public interface IGenerationTarget : IDisposable
 /// <param name="Model">Model id.</param>
 /// <param name="Prompt">The user's message.</param>
 /// <param name="Mode">How to reason.</param>
-/// <param name="LatentBudget">Most latents; null for no limit. Sent in latent mode only: text mode has none.</param>
+/// <param name="LatentBudget">Most latents; null for no limit. Sent in latent and auto mode only: the others have none.</param>
 /// <param name="MaxTokens">Most tokens; null for the server's default.</param>
-public sealed record TargetRequest(string Model, string Prompt, ReasoningMode Mode, int? LatentBudget, int? MaxTokens);
+public sealed record TargetRequest(string Model, string Prompt, ReasoningMode Mode, int? LatentBudget, int? MaxTokens)
+{
+    /// <summary>When the request was meant to be sent (timestamp of the clock): latencies count from here. Null: when it is sent.</summary>
+    public long? IntendedTimestamp { get; init; }
+
+    /// <summary>The budget that goes on the wire.</summary>
+    public int? SentLatentBudget => Mode is ReasoningMode.Latent or ReasoningMode.Auto ? LatentBudget : null;
+}
 
 /// <summary>What the server says of itself.</summary>
 /// <param name="Model">Id of the model that will be used.</param>
 /// <param name="KvBytesPerPosition">Bytes of keys and values of one position; null when the server does not tell.</param>
-public sealed record ServerFacts(string Model, long? KvBytesPerPosition);
+/// <param name="HasLatents">Whether it speaks Tessera's reasoning extension.</param>
+public sealed record ServerFacts(string Model, long? KvBytesPerPosition, bool HasLatents = true);
 
-/// <summary>Fill of the server's KV cache.</summary>
-/// <param name="BytesInUse">Bytes in use now.</param>
-/// <param name="BytesPeak">Most bytes in use since the server started; null when it does not tell.</param>
-public sealed record KvCacheState(long BytesInUse, long? BytesPeak);
+/// <summary>Memory of the server at one moment; null for what it does not tell.</summary>
+/// <param name="ResidentBytes">Resident bytes of the process.</param>
+/// <param name="KvBytesInUse">Bytes of keys and values in use.</param>
+/// <param name="KvBytesPeak">Most bytes of keys and values in use since the server started.</param>
+/// <param name="GpuBytes">GPU memory in use.</param>
+public sealed record ServerMemory(long? ResidentBytes, long? KvBytesInUse, long? KvBytesPeak, long? GpuBytes);

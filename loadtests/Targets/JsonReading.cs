@@ -72,7 +72,8 @@ internal static class ErrorBody
         return body.AsSpan().IsWhiteSpace() ? $"HTTP {status}" : $"HTTP {status}: {OneLine(body)}";
     }
 
-    private static string OneLine(string text)
+    /// <summary>Foreign text on one line of limited length.</summary>
+    public static string OneLine(string text)
     {
         var line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         return line.Length <= MaxCharacters ? line : line[..MaxCharacters] + "...";

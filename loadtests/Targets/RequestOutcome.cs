@@ -6,10 +6,10 @@ public enum OutcomeKind
     /// <summary>The answer came to its end (or to the token limit).</summary>
     Succeeded,
 
-    /// <summary>The server had no room or was draining: HTTP 429 or 503.</summary>
+    /// <summary>The server had no room or was draining: HTTP 429 or 503, gRPC RESOURCE_EXHAUSTED or UNAVAILABLE.</summary>
     Refused,
 
-    /// <summary>Any other HTTP error, a broken stream or no connection.</summary>
+    /// <summary>Any other error, a broken stream or no connection.</summary>
     Failed,
 
     /// <summary>The time limit of this tool passed.</summary>
@@ -22,20 +22,20 @@ public enum OutcomeKind
 /// <summary>Tokens of one response by kind, as the server counted them.</summary>
 /// <param name="Prompt">Tokens of the prompt.</param>
 /// <param name="Cached">Tokens of the prompt that came from the prefix cache.</param>
-/// <param name="Latent">Latents.</param>
-/// <param name="Control">Delimiters.</param>
+/// <param name="Latent">Latents; null from a server without them.</param>
+/// <param name="Control">Delimiters; null from a server that does not count them.</param>
 /// <param name="ReasoningText">Reasoning spelled out.</param>
 /// <param name="Answer">The rest, end of sequence included.</param>
-public sealed record TokenUsage(int Prompt, int Cached, int Latent, int Control, int ReasoningText, int Answer)
+public sealed record TokenUsage(int Prompt, int Cached, int? Latent, int? Control, int ReasoningText, int Answer)
 {
     /// <summary>All generated tokens.</summary>
-    public int Completion => Latent + Control + ReasoningText + Answer;
+    public int Completion => (Latent ?? 0) + (Control ?? 0) + ReasoningText + Answer;
 
     /// <summary>KV positions when the response ends: the last token is sampled but never run, so it is not stored.</summary>
     public int KvPositions => Math.Max(0, Prompt + Completion - 1);
 }
 
-/// <summary>What one request gave. Times count from the moment the request was sent.</summary>
+/// <summary>What one request gave. Times count from the moment the request was to be sent.</summary>
 public sealed record RequestOutcome
 {
     /// <summary>How it ended.</summary>
@@ -71,7 +71,28 @@ public sealed record RequestOutcome
     /// <summary>Until the end of the stream, or until it failed.</summary>
     public required TimeSpan EndToEnd { get; init; }
 
+    /// <summary>When the request was to be sent: timestamp of the clock.</summary>
+    public long IntendedTimestamp { get; init; }
+
+    /// <summary>How much later than intended it was sent: waiting for a free connection, and the client's own lateness.</summary>
+    public TimeSpan SendDelay { get; init; }
+
     /// <summary>(end to end - time to first token) / (completion tokens - 1): TPOT; null without usage or with fewer than two tokens.</summary>
     public TimeSpan? TimePerOutputToken =>
         TimeToFirstToken is { } first && Usage is { Completion: > 1 } usage ? (EndToEnd - first) / (usage.Completion - 1) : null;
+
+    /// <summary>An outcome with what came so far; the caller sets how it ended.</summary>
+    public static RequestOutcome From(TokenTimes tokens, string answer, TimeSpan elapsed)
+    {
+        ArgumentNullException.ThrowIfNull(tokens);
+        return new RequestOutcome
+        {
+            Kind = OutcomeKind.Failed,
+            Answer = answer,
+            TimeToFirstToken = tokens.First,
+            TimeToFirstAnswerToken = tokens.FirstAnswer,
+            InterTokenTimes = tokens.InterTokenTimes,
+            EndToEnd = elapsed,
+        };
+    }
 }

@@ -28,15 +28,66 @@ public sealed record UsageReading(int Prompt, int Completion, int Total, int Cac
             completion.ReadInt("reasoning_text_tokens") ?? -1,
             completion.ReadInt("control_tokens") ?? -1);
     }
+}
 
-    /// <summary>Checks the identities that every response promises; null when all hold, else one sentence with both counts.</summary>
-    /// <param name="streamedLatents">Latents that the client saw in the stream.</param>
-    public string? FindProblem(int streamedLatents)
+/// <summary>Decides whether a server's counts can be believed, by their own sums and by what the stream carried.</summary>
+internal static class UsageCheck
+{
+    /// <summary>The counts, or one sentence with both counts that says what is wrong with them.</summary>
+    /// <param name="reading">What the server sent; null for nothing.</param>
+    /// <param name="seen">What the client saw.</param>
+    /// <param name="expectsLatentUsage">Whether the usage must split the tokens by kind.</param>
+    public static (TokenUsage? Usage, string? Problem) Check(UsageReading? reading, TokenTimes seen, bool expectsLatentUsage)
+    {
+        if (reading is null)
+        {
+            return (null, "no usage chunk although stream_options.include_usage was set");
+        }
+
+        var problem = expectsLatentUsage || reading.Latent >= 0 ? FindTesseraProblem(reading, seen.Latents) : FindPlainProblem(reading);
+        var pieces = seen.Latents + seen.ReasoningText + seen.Answer;
+        if (problem is null && pieces > reading.Completion)
+        {
+            problem = $"usage: completion_tokens is {reading.Completion}, but the stream carried {pieces} pieces";
+        }
+
+        return problem is null ? (Believe(reading, seen), null) : (null, problem);
+    }
+
+    // Without our extension the reasoning is what the server says or, failing that, the pieces that came in its field.
+    private static TokenUsage Believe(UsageReading reading, TokenTimes seen)
+    {
+        if (reading.Latent >= 0)
+        {
+            return new TokenUsage(reading.Prompt, reading.Cached, reading.Latent, reading.Control, reading.ReasoningText, reading.Completion - reading.Reasoning);
+        }
+
+        var reasoning = reading.Reasoning >= 0 ? reading.Reasoning : seen.ReasoningText;
+        return new TokenUsage(reading.Prompt, reading.Cached, null, null, reasoning, reading.Completion - reasoning);
+    }
+
+    private static string? FindPlainProblem(UsageReading usage)
+    {
+        foreach (var (name, count) in new[] { ("prompt_tokens", usage.Prompt), ("completion_tokens", usage.Completion) })
+        {
+            if (count < 0)
+            {
+                return $"usage: {name} is missing or not a whole number";
+            }
+        }
+
+        return usage.Total >= 0 && (long)usage.Prompt + usage.Completion != usage.Total ? TotalProblem(usage)
+            : usage.Reasoning > usage.Completion ? ReasoningProblem(usage)
+            : null;
+    }
+
+    private static string? FindTesseraProblem(UsageReading usage, int streamedLatents)
     {
         (string Name, int Count)[] counts =
         [
-            ("prompt_tokens", Prompt), ("completion_tokens", Completion), ("total_tokens", Total), ("cached_tokens", Cached),
-            ("reasoning_tokens", Reasoning), ("latent_tokens", Latent), ("reasoning_text_tokens", ReasoningText), ("control_tokens", Control),
+            ("prompt_tokens", usage.Prompt), ("completion_tokens", usage.Completion), ("total_tokens", usage.Total), ("cached_tokens", usage.Cached),
+            ("reasoning_tokens", usage.Reasoning), ("latent_tokens", usage.Latent), ("reasoning_text_tokens", usage.ReasoningText),
+            ("control_tokens", usage.Control),
         ];
         foreach (var (name, count) in counts)
         {
@@ -47,25 +98,26 @@ public sealed record UsageReading(int Prompt, int Completion, int Total, int Cac
         }
 
         // Wide sums: absurd counts must not wrap round to a sum that fits.
-        if ((long)Prompt + Completion != Total)
+        if ((long)usage.Prompt + usage.Completion != usage.Total)
         {
-            return $"usage: prompt_tokens {Prompt} + completion_tokens {Completion} = {(long)Prompt + Completion}, but total_tokens is {Total}";
+            return TotalProblem(usage);
         }
 
-        if ((long)Latent + Control + ReasoningText != Reasoning)
+        var sum = (long)usage.Latent + usage.Control + usage.ReasoningText;
+        if (sum != usage.Reasoning)
         {
-            var sum = (long)Latent + Control + ReasoningText;
-            return $"usage: latent {Latent} + control {Control} + reasoning text {ReasoningText} = {sum}, but reasoning_tokens is {Reasoning}";
+            return $"usage: latent {usage.Latent} + control {usage.Control} + reasoning text {usage.ReasoningText} = {sum}, "
+                + $"but reasoning_tokens is {usage.Reasoning}";
         }
 
-        if (Reasoning > Completion)
-        {
-            return $"usage: reasoning_tokens {Reasoning} is more than completion_tokens {Completion}";
-        }
-
-        return streamedLatents == Latent ? null : $"usage: latent_tokens is {Latent}, but the stream carried {streamedLatents} latents";
+        return usage.Reasoning > usage.Completion ? ReasoningProblem(usage)
+            : streamedLatents == usage.Latent ? null
+            : $"usage: latent_tokens is {usage.Latent}, but the stream carried {streamedLatents} latents";
     }
 
-    /// <summary>The counts; only when <see cref="FindProblem"/> found nothing.</summary>
-    public TokenUsage ToTokenUsage() => new(Prompt, Cached, Latent, Control, ReasoningText, Completion - Reasoning);
+    private static string TotalProblem(UsageReading usage) =>
+        $"usage: prompt_tokens {usage.Prompt} + completion_tokens {usage.Completion} = {(long)usage.Prompt + usage.Completion}, but total_tokens is {usage.Total}";
+
+    private static string ReasoningProblem(UsageReading usage) =>
+        $"usage: reasoning_tokens {usage.Reasoning} is more than completion_tokens {usage.Completion}";
 }

@@ -14,12 +14,22 @@ public sealed class BadInputTests : IDisposable
     public void Dispose() => _run.Dispose();
 
     [Theory]
-    [InlineData("--concurrency", "0", "--concurrency: expected a whole number, 1 to 1024, found 0")]
-    [InlineData("--concurrency", "1025", "--concurrency: expected a whole number, 1 to 1024, found 1025")]
+    [InlineData("--concurrency", "0", "--concurrency: expected a whole number, 1 to 4096, or several with commas, found 0")]
+    [InlineData("--concurrency", "4097", "--concurrency: expected a whole number, 1 to 4096, or several with commas, found 4097")]
+    [InlineData("--concurrency", "1,4,1", "--concurrency: expected a whole number, 1 to 4096, or several with commas, found 1,4,1")]
+    [InlineData("--rate", "0", "--rate: expected requests per second above 0, at most 100000, or several with commas, found 0")]
+    [InlineData("--rate", "2,fast", "--rate: expected requests per second above 0, at most 100000, or several with commas, found 2,fast")]
+    [InlineData("--burstiness", "2", "--burstiness: needs --rate")]
+    [InlineData("--ramp-from", "2", "--ramp-from: needs --rate")]
+    [InlineData("--fail-on", "p99_e2e=+10%", "--fail-on: needs --baseline")]
+    [InlineData("--goodput", "ttft", "--goodput: expected objectives in milliseconds like ttft:200,tpot:50,e2e:3000 (also ttfa: first answer token), found ttft")]
+    [InlineData("--answer-rule", "similar", "--answer-rule: expected exact, final_number, final_sentence or exact_or_final_number, found similar")]
+    [InlineData("--dataset", "builtin:chess", "--dataset: expected builtin:prosqa, builtin:prontoqa, builtin:arithmetic or a file, found builtin:chess")]
+    [InlineData("--grpc", "127.0.0.1:8081", "--grpc: expected an address like http://127.0.0.1:8081 without path, query and password")]
     [InlineData("--requests", "0", "--requests: expected a whole number, 1 or more, found 0")]
     [InlineData("--requests", "ten", "--requests: expected a whole number, 1 or more, found ten")]
     [InlineData("--requests", "99999999999", "--requests: expected a whole number, 1 or more, found 99999999999")]
-    [InlineData("--latent-budget", "-1", "--latent-budget: expected a whole number, 0 or more, found -1")]
+    [InlineData("--latent-budget", "-1", "--latent-budget: expected a whole number, 0 or more, or all, or several with commas, found -1")]
     [InlineData("--max-tokens", "0", "--max-tokens: expected a whole number, 1 or more, found 0")]
     [InlineData("--warmup", "1.5", "--warmup: expected a whole number, 0 or more, found 1.5")]
     [InlineData("--seed", "-3", "--seed: expected a whole number, 0 or more, found -3")]
@@ -30,7 +40,9 @@ public sealed class BadInputTests : IDisposable
     [InlineData("--url", "http://user:secret@host", "--url: expected an address like http://127.0.0.1:8080 without path, query and password")]
     public async Task Compare_ArgumentOutOfRange_NamesIt(string option, string value, string expected)
     {
-        var exitCode = await _run.RunAsync(["compare", "--dataset", "d", "--out", "o", option, value]);
+        string[] dataset = option == "--dataset" ? [] : ["--dataset", "d"];
+
+        var exitCode = await _run.RunAsync(["compare", .. dataset, "--out", "o", option, value]);
 
         Assert.Equal(ExitCodes.CannotRun, exitCode);
         Assert.Equal($"tessera-load: {expected}", _run.Error);
@@ -103,7 +115,7 @@ public sealed class BadInputTests : IDisposable
         var exitCode = await _run.CompareAsync(server.Url, Samples.Jsonl(1));
 
         Assert.Equal(ExitCodes.CannotRun, exitCode);
-        Assert.Equal($"tessera-load: {server.Url}/: GET /v1/models did not answer JSON; is this a Tessera server's REST address?", _run.Error);
+        Assert.Equal($"tessera-load: {server.Url}/: GET /v1/models did not answer JSON; is this the REST address of an OpenAI-compatible server?", _run.Error);
     }
 
     [Theory]

@@ -39,7 +39,7 @@ public sealed class CompareTests : IDisposable
         Assert.Equal("", _run.Error);
         Assert.Equal(ExitCodes.Complete, exitCode);
         Assert.Equal(10, server.Requests.Count);
-        var (text, latent) = (_run.Report.Modes.Text, _run.Report.Modes.Latent);
+        var (text, latent) = (_run.Text, _run.Latent);
         Assert.Equal(new RequestsReport(4, 4, 0, 0, 0, 0, 0), text.Requests);
         Assert.Equal(new RequestsReport(4, 4, 0, 0, 0, 0, 0), latent.Requests);
         Assert.Equal((3, 4, 0.75), (text.Accuracy.Correct, text.Accuracy.N, text.Accuracy.Value));
@@ -57,7 +57,7 @@ public sealed class CompareTests : IDisposable
         Assert.Equal(4 * 9, text.InterTokenTimeMs.N);
         Assert.Equal(4 * 5, latent.InterTokenTimeMs.N);
         Assert.Equal("completed", _run.Report.Ended);
-        Assert.Equal(new ServerReport(1000, 9000), _run.Report.Server);
+        Assert.Equal(new ServerReport(true, 1000, 9000), _run.Report.Server);
     }
 
     [Fact]
@@ -68,22 +68,28 @@ public sealed class CompareTests : IDisposable
         await _run.CompareAsync(server.Url, Samples.ProsQa);
 
         var report = _run.Report;
-        Assert.Equal((4, 0, 1), (report.Accuracy.Pairs, report.Accuracy.OnlyTextCorrect, report.Accuracy.OnlyLatentCorrect));
-        Assert.Equal(0.25, report.Accuracy.LatentMinusText.Mean);
-        Assert.Equal(1, report.Accuracy.McnemarP);
-        var tokens = report.Ratios.Single(ratio => ratio.Metric == "completion_tokens_mean");
+        Assert.Equal((4, 0, 1), (_run.Comparison.Accuracy.Pairs, _run.Comparison.Accuracy.OnlyBaselineCorrect, _run.Comparison.Accuracy.OnlyArmCorrect));
+        Assert.Equal(0.25, _run.Comparison.Accuracy.ArmMinusBaseline.Mean);
+        Assert.Equal(1, _run.Comparison.Accuracy.McnemarP);
+        var tokens = _run.Comparison.Ratios.Single(ratio => ratio.Metric == "completion_tokens_mean");
         Assert.Equal(new RatioReport("completion_tokens_mean", 4, 12, 10, 1.2, 1.2, 1.2), tokens);
-        Assert.Equal("measured_pair", report.Savings.Basis);
-        Assert.Equal(4, report.Savings.Pairs);
-        Assert.Equal(2, report.Savings.LatentTokens);
-        Assert.Equal(6, report.Savings.TextEquivalentTokens);
-        Assert.Equal(2, report.Savings.TokensSaved.Mean);
-        Assert.Equal(2, report.Savings.StepsSaved.Mean);
-        Assert.Equal(2.0 / 12, report.Savings.FractionSaved.Mean!.Value, 12);
-        Assert.Equal(2000, report.Savings.KvBytesSaved.Mean);
-        Assert.Equal([1, 2, 3, 4], report.Pairs.Select(pair => pair.Prompt).Order());
-        Assert.All(report.Pairs, pair => Assert.Equal((2, 2000L), (pair.Savings!.TokensSaved, pair.Savings.KvBytesSaved!.Value)));
-        Assert.All(report.Pairs, pair => Assert.Equal((pair.Text!.EndToEndMs - pair.Latent!.EndToEndMs) / 1000, pair.Savings!.SecondsSaved, tolerance: 1e-9));
+        Assert.Equal("measured_pair", _run.Comparison.Savings.Basis);
+        Assert.Equal(4, _run.Comparison.Savings.Pairs);
+        Assert.Equal(2, _run.Comparison.Savings.LatentTokens);
+        Assert.Equal(6, _run.Comparison.Savings.TextEquivalentTokens);
+        Assert.Equal(2, _run.Comparison.Savings.TokensSaved.Mean);
+        Assert.Equal(2, _run.Comparison.Savings.StepsSaved.Mean);
+        Assert.Equal(2.0 / 12, _run.Comparison.Savings.FractionSaved.Mean!.Value, 12);
+        Assert.Equal(2000, _run.Comparison.Savings.KvBytesSaved.Mean);
+        Assert.Equal([1, 2, 3, 4], _run.Point.Prompts.Select(pair => pair.Prompt).Order());
+        Assert.All(_run.Point.Prompts, prompt =>
+        {
+            Assert.Equal(["text", "latent"], prompt.Runs.Select(run => run.Arm));
+            Assert.Null(prompt.Runs[0].Savings);
+            var savings = prompt.Runs[1].Savings!;
+            Assert.Equal(("measured_pair", 2, 2000L), (savings.Basis, savings.TokensSaved, savings.KvBytesSaved!.Value));
+            Assert.Equal((prompt.Runs[0].EndToEndMs - prompt.Runs[1].EndToEndMs) / 1000, savings.SecondsSaved, tolerance: 1e-9);
+        });
     }
 
     [Fact]
@@ -127,23 +133,28 @@ public sealed class CompareTests : IDisposable
 
         using var report = JsonDocument.Parse(_run.ReportText);
         var root = report.RootElement;
-        Assert.Equal("tessera.load-report/1", root.GetProperty("schema").GetString());
+        Assert.Equal("tessera.load-report/2", root.GetProperty("schema").GetString());
         Assert.Equal(
-            "schema tool started_at duration_seconds ended run server notes modes accuracy ratios savings failures usage_problems pairs", Names(root));
+            "schema tool command started_at duration_seconds ended run server client notes points failures usage_problems", Names(root));
         Assert.Equal(
-            "url model dataset requests_asked prompts concurrency block_prompts warmup_prompts latent_budget max_tokens timeout_seconds seed sampling",
-            Names(root.GetProperty("run")));
-        var latent = root.GetProperty("modes").GetProperty("latent");
+            "url grpc model dataset requests_asked prompts warmup_prompts max_tokens timeout_seconds seed sampling objectives", Names(root.GetProperty("run")));
+        var point = root.GetProperty("points")[0];
+        Assert.Equal("load ended arms comparisons prompts", Names(point));
+        Assert.Equal("kind concurrency requests_per_second burstiness ramp_from ramp_shape block_prompts", Names(point.GetProperty("load")));
+        var latent = point.GetProperty("arms")[1];
         Assert.Equal(
-            "requests accuracy tokens time_to_first_token_ms time_to_first_answer_token_ms inter_token_time_ms time_per_output_token_ms end_to_end_ms throughput kv_cache",
+            "arm mode latent_budget requests accuracy tokens time_to_first_token_ms time_to_first_answer_token_ms inter_token_time_ms time_per_output_token_ms "
+            + "end_to_end_ms send_delay_ms throughput steady_state goodput in_flight saturation kv_cache memory",
             Names(latent));
         Assert.Equal("attempted succeeded refused failed timed_out interrupted ended_by_length", Names(latent.GetProperty("requests")));
         Assert.Equal("n prompt cached latent control reasoning_text answer completion", Names(latent.GetProperty("tokens")));
         Assert.Equal("n mean p50 p90 p95 p99 max", Names(latent.GetProperty("end_to_end_ms")));
+        var comparison = point.GetProperty("comparisons")[0];
+        Assert.Equal("baseline arm accuracy ratios savings", Names(comparison));
         Assert.Equal(
-            "basis pairs latent_tokens text_equivalent_tokens tokens_saved fraction_saved steps_saved seconds_saved kv_bytes_saved", Names(root.GetProperty("savings")));
-        Assert.Equal("metric n text latent ratio low high", Names(root.GetProperty("ratios")[0]));
-        Assert.Equal("pairs only_text_correct only_latent_correct latent_minus_text mcnemar_p", Names(root.GetProperty("accuracy")));
+            "basis pairs latent_tokens text_equivalent_tokens tokens_saved fraction_saved steps_saved seconds_saved kv_bytes_saved", Names(comparison.GetProperty("savings")));
+        Assert.Equal("metric n baseline value ratio low high", Names(comparison.GetProperty("ratios")[0]));
+        Assert.Equal("pairs only_baseline_correct only_arm_correct arm_minus_baseline mcnemar_p", Names(comparison.GetProperty("accuracy")));
     }
 
     [Fact]
@@ -205,7 +216,7 @@ public sealed class CompareTests : IDisposable
 
         await _run.CompareAsync(server.Url, Samples.Jsonl(3), "--warmup", "0");
 
-        Assert.Equal((3, 0), (_run.Report.Modes.Text.Requests.EndedByLength, _run.Report.Modes.Latent.Requests.EndedByLength));
+        Assert.Equal((3, 0), (_run.Text.Requests.EndedByLength, _run.Latent.Requests.EndedByLength));
         Assert.Matches(@"ended by the token limit\s+│\s+3 │\s+0 │", _run.Console);
     }
 

@@ -35,12 +35,12 @@ public sealed class FailureTests : IDisposable
 
         Assert.Equal(ExitCodes.Flawed, exitCode);
         var report = _run.Report;
-        Assert.Equal(new RequestsReport(6, 4, 1, 1, 0, 0, 0), report.Modes.Text.Requests);
-        Assert.Equal(new RequestsReport(6, 4, 0, 2, 0, 0, 0), report.Modes.Latent.Requests);
-        Assert.Equal((4, 6), (report.Modes.Text.Accuracy.Correct, report.Modes.Text.Accuracy.N));
-        Assert.Equal((4, 6), (report.Modes.Latent.Accuracy.Correct, report.Modes.Latent.Accuracy.N));
-        Assert.Equal((6, 2, 2), (report.Accuracy.Pairs, report.Accuracy.OnlyTextCorrect, report.Accuracy.OnlyLatentCorrect));
-        Assert.Equal(2, report.Savings.Pairs);
+        Assert.Equal(new RequestsReport(6, 4, 1, 1, 0, 0, 0), _run.Text.Requests);
+        Assert.Equal(new RequestsReport(6, 4, 0, 2, 0, 0, 0), _run.Latent.Requests);
+        Assert.Equal((4, 6), (_run.Text.Accuracy.Correct, _run.Text.Accuracy.N));
+        Assert.Equal((4, 6), (_run.Latent.Accuracy.Correct, _run.Latent.Accuracy.N));
+        Assert.Equal((6, 2, 2), (_run.Comparison.Accuracy.Pairs, _run.Comparison.Accuracy.OnlyBaselineCorrect, _run.Comparison.Accuracy.OnlyArmCorrect));
+        Assert.Equal(2, _run.Comparison.Savings.Pairs);
         Assert.Equal(
             [
                 new FailureReport("latent", "failed", null, "a stream event is not JSON", 1),
@@ -48,7 +48,7 @@ public sealed class FailureTests : IDisposable
                 new FailureReport("text", "refused", 429, "HTTP 429: the queue is full", 1),
                 new FailureReport("text", "failed", 500, "HTTP 500: <html> oops</html>", 1),
             ],
-            report.Failures.OrderBy(failure => failure.Mode, StringComparer.Ordinal).ThenBy(failure => failure.Message, StringComparer.Ordinal));
+            report.Failures.OrderBy(failure => failure.Arm, StringComparer.Ordinal).ThenBy(failure => failure.Message, StringComparer.Ordinal));
         Assert.Contains("HTTP 429: the queue is full", _run.Console, StringComparison.Ordinal);
     }
 
@@ -76,8 +76,8 @@ public sealed class FailureTests : IDisposable
         Assert.Equal(ExitCodes.Flawed, exitCode);
         Assert.All(_run.Report.Failures, failure => Assert.Equal(
             ("failed", 400, "HTTP 400: latent_budget is at most 64 (param: reasoning.latent_budget)", 2), (failure.Kind, failure.HttpStatus, failure.Message, failure.Count)));
-        Assert.Equal((0, 2), (_run.Report.Modes.Text.Accuracy.Correct, _run.Report.Modes.Text.Accuracy.N));
-        Assert.Null(_run.Report.Modes.Text.EndToEndMs.Mean);
+        Assert.Equal((0, 2), (_run.Text.Accuracy.Correct, _run.Text.Accuracy.N));
+        Assert.Null(_run.Text.EndToEndMs.Mean);
     }
 
     [Fact]
@@ -94,8 +94,8 @@ public sealed class FailureTests : IDisposable
 
         Assert.Equal(ExitCodes.Flawed, exitCode);
         Assert.Equal("completed", _run.Report.Ended);
-        Assert.Equal(new RequestsReport(1, 0, 0, 0, 1, 0, 0), _run.Report.Modes.Text.Requests);
-        Assert.Equal(new RequestsReport(1, 0, 0, 0, 1, 0, 0), _run.Report.Modes.Latent.Requests);
+        Assert.Equal(new RequestsReport(1, 0, 0, 0, 1, 0, 0), _run.Text.Requests);
+        Assert.Equal(new RequestsReport(1, 0, 0, 0, 1, 0, 0), _run.Latent.Requests);
         Assert.All(_run.Report.Failures, failure => Assert.Equal("no end after 0.3 s", failure.Message));
     }
 
@@ -121,11 +121,11 @@ public sealed class FailureTests : IDisposable
         Assert.Equal(ExitCodes.Flawed, exitCode);
         var report = _run.Report;
         Assert.Equal("server_unreachable", report.Ended);
-        Assert.Equal(new RequestsReport(8, 4, 0, 4, 0, 0, 0), report.Modes.Text.Requests);
-        Assert.Equal(0, report.Modes.Latent.Requests.Attempted);
-        Assert.Null(report.Modes.Latent.Accuracy.Value);
-        Assert.Equal(8, report.Pairs.Count);
-        Assert.Contains("the server stopped answering: 0 of 20 prompts ran in both modes", report.Notes);
+        Assert.Equal(new RequestsReport(8, 4, 0, 4, 0, 0, 0), _run.Text.Requests);
+        Assert.Equal(0, _run.Latent.Requests.Attempted);
+        Assert.Null(_run.Latent.Accuracy.Value);
+        Assert.Equal(8, _run.Point.Prompts.Count);
+        Assert.Contains("the server stopped answering: 0 of 20 prompts ran in every mode", report.Notes);
     }
 
     [Fact]
@@ -149,10 +149,10 @@ public sealed class FailureTests : IDisposable
         Assert.Equal(ExitCodes.Interrupted, exitCode);
         var report = _run.Report;
         Assert.Equal("interrupted", report.Ended);
-        Assert.Equal(new RequestsReport(8, 8, 0, 0, 0, 0, 0), report.Modes.Text.Requests);
-        Assert.Equal(new RequestsReport(2, 2, 0, 0, 0, 1, 0), report.Modes.Latent.Requests);
-        Assert.Equal(2, report.Savings.Pairs);
-        Assert.Contains("the run was interrupted: 2 of 20 prompts ran in both modes", report.Notes);
+        Assert.Equal(new RequestsReport(8, 8, 0, 0, 0, 0, 0), _run.Text.Requests);
+        Assert.Equal(new RequestsReport(2, 2, 0, 0, 0, 1, 0), _run.Latent.Requests);
+        Assert.Equal(2, _run.Comparison.Savings.Pairs);
+        Assert.Contains("the run was interrupted: 2 of 20 prompts ran in every mode", report.Notes);
     }
 
     [Fact]
@@ -169,9 +169,9 @@ public sealed class FailureTests : IDisposable
         var expected = "usage: prompt_tokens 20 + completion_tokens 6 = 26, but total_tokens is 99";
         Assert.Equal([new UsageProblemReport("latent", 2, expected)], _run.Report.UsageProblems);
         Assert.Contains($"prompt 2, latent: {expected}", _run.Console, StringComparison.Ordinal);
-        Assert.Equal(3, _run.Report.Modes.Latent.Accuracy.Correct);
-        Assert.Equal(2, _run.Report.Modes.Latent.Tokens.N);
-        Assert.Equal(2, _run.Report.Savings.Pairs);
+        Assert.Equal(3, _run.Latent.Accuracy.Correct);
+        Assert.Equal(2, _run.Latent.Tokens.N);
+        Assert.Equal(2, _run.Comparison.Savings.Pairs);
     }
 
     [Fact]
@@ -183,9 +183,9 @@ public sealed class FailureTests : IDisposable
         var exitCode = await _run.CompareAsync(server.Url, Samples.Jsonl(2), "--warmup", "0");
 
         Assert.Equal(ExitCodes.Complete, exitCode);
-        Assert.Equal(0, _run.Report.Modes.Text.KvCache.BytesPerRequest.N);
-        Assert.Null(_run.Report.Savings.KvBytesSaved.Mean);
-        Assert.Equal(new ServerReport(null, null), _run.Report.Server);
+        Assert.Equal(0, _run.Text.KvCache.BytesPerRequest.N);
+        Assert.Null(_run.Comparison.Savings.KvBytesSaved.Mean);
+        Assert.Equal(new ServerReport(true, null, null), _run.Report.Server);
         Assert.Contains("the server does not tell engine.kv_bytes_per_position on /info: no KV bytes per request", _run.Report.Notes);
     }
 }

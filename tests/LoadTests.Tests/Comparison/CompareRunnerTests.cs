@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Tessera.LoadTests.Arrivals;
 using Tessera.LoadTests.Comparison;
 using Tessera.LoadTests.Datasets;
 using Tessera.LoadTests.Targets;
@@ -11,10 +12,12 @@ public sealed class CompareRunnerTests
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static PromptDataset Dataset(int count) =>
-        new("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, count).Select(i => new PromptCase(i, $"p{i}", $"{i}"))]);
+        new("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, count).Select(i => new PromptCase(i, $"p{i}", $"{i}"))], AnswerRule.ExactOrFinalNumber);
 
     private static CompareRunner Runner(IGenerationTarget target, int concurrency) =>
-        new(target, new CompareSettings(concurrency, "m", null, null) { KvSampleInterval = TimeSpan.FromMilliseconds(5) }, TimeProvider.System, _ => { });
+        new(
+            target, new CompareSettings(Arm.Dial([null]), new ArrivalSettings(concurrency), "m", null, 1) { MemorySampleInterval = TimeSpan.FromMilliseconds(5) },
+            TimeProvider.System, (_, _) => { });
 
     [Fact]
     public async Task Run_ClosedLoop_KeepsTheConcurrencyAndOneModeAtATime()
@@ -27,25 +30,25 @@ public sealed class CompareRunnerTests
         Assert.Equal(CompareEnd.Completed, result.End);
         Assert.Equal(4, target.MostInFlight);
         Assert.False(target.SawBothModesInFlight);
-        Assert.All(result.Pairs, pair => Assert.True(pair.BothSucceeded));
+        Assert.All(result.Prompts, prompt => Assert.True(prompt.Pair(0, 1).BothSucceeded));
         Assert.Equal(24, target.Prompts(ReasoningMode.Text).Distinct().Count());
         Assert.Equal(24, target.Prompts(ReasoningMode.Text).Count);
         Assert.Equal(target.Prompts(ReasoningMode.Text).Order(), target.Prompts(ReasoningMode.Latent).Order());
     }
 
     [Fact]
-    public async Task Run_KvSamples_BelongToTheModeThatRan()
+    public async Task Run_MemorySamples_BelongToTheArmThatRan()
     {
         var dataset = Dataset(2);
         using var target = new SampledTarget();
 
         var result = await Runner(target, concurrency: 1).RunAsync(dataset, dataset.Cases, CancellationToken.None).WaitAsync(Patience, TestContext.Current.CancellationToken);
 
-        var samples = result.Phases.ToDictionary(phase => phase.Phase.Mode, phase => phase.KvBytesInUse);
-        Assert.True(samples[ReasoningMode.Text].Count >= 2);
-        Assert.All(samples[ReasoningMode.Text], sample => Assert.Equal(700, sample));
-        Assert.True(samples[ReasoningMode.Latent].Count >= 2);
-        Assert.All(samples[ReasoningMode.Latent], sample => Assert.Equal(300, sample));
+        var samples = result.Phases.ToDictionary(phase => phase.Phase.Arm, phase => phase.Memory.Select(sample => sample.Memory.KvBytesInUse).ToList());
+        Assert.True(samples[0].Count >= 2);
+        Assert.All(samples[0], sample => Assert.Equal(700, sample));
+        Assert.True(samples[1].Count >= 2);
+        Assert.All(samples[1], sample => Assert.Equal(300, sample));
         Assert.Equal(900, result.KvBytesPeak);
     }
 
@@ -68,7 +71,7 @@ public sealed class CompareRunnerTests
 
         public Task<ServerFacts> GetFactsAsync(string? wantedModel, CancellationToken cancellationToken) => Task.FromResult(new ServerFacts("m", null));
 
-        public Task<KvCacheState?> ReadKvCacheAsync(CancellationToken cancellationToken) => Task.FromResult<KvCacheState?>(null);
+        public Task<ServerMemory?> ReadMemoryAsync(CancellationToken cancellationToken) => Task.FromResult<ServerMemory?>(null);
 
         public async Task<RequestOutcome> GenerateAsync(TargetRequest request, CancellationToken cancellationToken)
         {
@@ -107,13 +110,13 @@ public sealed class CompareRunnerTests
 
         public Task<ServerFacts> GetFactsAsync(string? wantedModel, CancellationToken cancellationToken) => Task.FromResult(new ServerFacts("m", 10));
 
-        public Task<KvCacheState?> ReadKvCacheAsync(CancellationToken cancellationToken)
+        public Task<ServerMemory?> ReadMemoryAsync(CancellationToken cancellationToken)
         {
             lock (_lock)
             {
                 if (cancellationToken.CanBeCanceled && _mode is null)
                 {
-                    return Task.FromResult<KvCacheState?>(null);
+                    return Task.FromResult<ServerMemory?>(null);
                 }
 
                 if (++_samples == 2)
@@ -121,7 +124,7 @@ public sealed class CompareRunnerTests
                     _sampledTwice?.SetResult();
                 }
 
-                return Task.FromResult<KvCacheState?>(new KvCacheState(_mode == ReasoningMode.Text ? 700 : 300, 900));
+                return Task.FromResult<ServerMemory?>(new ServerMemory(null, _mode == ReasoningMode.Text ? 700 : 300, 900, null));
             }
         }
 

@@ -82,7 +82,7 @@ public sealed class DatasetReaderTests : IDisposable
     [Fact]
     public void Choose_FewerThanThere_TakesASeededSampleAndLeavesTheRest()
     {
-        var dataset = new PromptDataset("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, 10).Select(i => new PromptCase(i, $"p{i}", "a"))]);
+        var dataset = new PromptDataset("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, 10).Select(i => new PromptCase(i, $"p{i}", "a"))], AnswerRule.Exact);
 
         var chosen = dataset.Choose(4, seed: 1, out var rest);
 

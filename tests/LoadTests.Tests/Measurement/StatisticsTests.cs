@@ -121,8 +121,8 @@ public sealed class PairedRatioTests
         var ratio = PairedRatio.Estimate(text, latent, PairedRatio.Mean, seed: 1);
 
         Assert.Equal(4, ratio.N);
-        Assert.Equal(555.5, ratio.Text);
-        Assert.Equal(277.75, ratio.Latent);
+        Assert.Equal(555.5, ratio.Baseline);
+        Assert.Equal(277.75, ratio.Arm);
         Assert.Equal(2, ratio.Ratio);
         Assert.Equal(2, ratio.Low!.Value, 12);
         Assert.Equal(2, ratio.High!.Value, 12);
@@ -133,8 +133,8 @@ public sealed class PairedRatioTests
     {
         var ratio = PairedRatio.Estimate([new(30), new(10), new(20)], [new(1), new(5), new(4)], PairedRatio.Percentile(50), seed: 1);
 
-        Assert.Equal(20, ratio.Text);
-        Assert.Equal(4, ratio.Latent);
+        Assert.Equal(20, ratio.Baseline);
+        Assert.Equal(4, ratio.Arm);
         Assert.Equal(5, ratio.Ratio);
         Assert.InRange(ratio.Low!.Value, 2, 5);
         Assert.InRange(ratio.High!.Value, 5, 30);

@@ -21,6 +21,14 @@ public sealed class CommandRun : IDisposable
 
     public LoadReport Report => ReportFile.Read(ReportPath);
 
+    public PointReport Point => Report.Points.Single();
+
+    public ArmReport Text => Point.FindArm("text")!;
+
+    public ArmReport Latent => Point.FindArm("latent")!;
+
+    public ComparisonReport Comparison => Point.Comparisons.Single();
+
     public string Folder => _folder.Path;
 
     public string Write(string name, string content) => _folder.Write(name, content);
@@ -30,6 +38,12 @@ public sealed class CommandRun : IDisposable
 
     public Task<int> CompareAsync(string url, string dataset, CancellationToken interruption, params string[] arguments) =>
         RunAsync(["compare", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, .. arguments], interruption);
+
+    /// <summary><c>run</c>, in the same way.</summary>
+    public Task<int> LoadAsync(string url, string dataset, params string[] arguments) => LoadAsync(url, dataset, CancellationToken.None, arguments);
+
+    public Task<int> LoadAsync(string url, string dataset, CancellationToken interruption, params string[] arguments) =>
+        RunAsync(["run", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, .. arguments], interruption);
 
     public Task<int> RunAsync(string[] arguments, CancellationToken interruption = default)
     {

@@ -10,10 +10,11 @@ namespace Tessera.LoadTests.Tests.Support;
 
 /// <summary>A chat request as the stand-in server received it.</summary>
 /// <param name="Number">Count of chat requests so far, from 1.</param>
-/// <param name="Mode"><c>reasoning.mode</c>.</param>
+/// <param name="Mode"><c>reasoning.mode</c>; empty when the request says nothing of reasoning.</param>
 /// <param name="Prompt">The user's message.</param>
 /// <param name="Body">The whole body.</param>
-public sealed record ScriptedRequest(int Number, string Mode, string Prompt, JsonElement Body)
+/// <param name="Authorization">The header, empty without one.</param>
+public sealed record ScriptedRequest(int Number, string Mode, string Prompt, JsonElement Body, string Authorization)
 {
     public bool IsLatent => Mode == "latent";
 }
@@ -25,21 +26,30 @@ public sealed class ScriptedServer : IAsyncDisposable
     private readonly ConcurrentQueue<ScriptedRequest> _requests = new();
     private int _count;
 
-    private ScriptedServer(Func<ScriptedRequest, HttpContext, Task> chat, string info, string models)
+    private ScriptedServer(Func<ScriptedRequest, HttpContext, Task> chat, string? info, string models, Func<string>? metrics)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         _app = builder.Build();
         _app.MapGet("/v1/models", context => WriteJsonAsync(context, models));
-        _app.MapGet("/info", context => WriteJsonAsync(context, info));
+        if (info is not null)
+        {
+            _app.MapGet("/info", context => WriteJsonAsync(context, info));
+        }
+
+        if (metrics is not null)
+        {
+            _app.MapGet("/metrics", context => context.Response.WriteAsync(metrics()));
+        }
+
         _app.MapPost("/v1/chat/completions", async (HttpContext context) =>
         {
             using var body = await JsonDocument.ParseAsync(context.Request.Body);
             var root = body.RootElement.Clone();
             var request = new ScriptedRequest(
-                Interlocked.Increment(ref _count), root.GetProperty("reasoning").GetProperty("mode").GetString()!,
-                root.GetProperty("messages")[0].GetProperty("content").GetString()!, root);
+                Interlocked.Increment(ref _count), root.TryGetProperty("reasoning", out var reasoning) ? reasoning.GetProperty("mode").GetString()! : "",
+                root.GetProperty("messages")[0].GetProperty("content").GetString()!, root, context.Request.Headers.Authorization.ToString());
             _requests.Enqueue(request);
             await chat(request, context);
         });
@@ -52,10 +62,11 @@ public sealed class ScriptedServer : IAsyncDisposable
     /// <summary>Starts a server that handles chat requests with <paramref name="chat"/>.</summary>
     public static async Task<ScriptedServer> StartAsync(
         Func<ScriptedRequest, HttpContext, Task> chat,
-        string info = """{"engine":{"kv_bytes_per_position":1000,"kv_bytes_in_use":5000,"kv_bytes_peak":9000}}""",
-        string models = """{"object":"list","data":[{"id":"tiny","object":"model"}]}""")
+        string? info = """{"engine":{"kv_bytes_per_position":1000,"kv_bytes_in_use":5000,"kv_bytes_peak":9000}}""",
+        string models = """{"object":"list","data":[{"id":"tiny","object":"model"}]}""",
+        Func<string>? metrics = null)
     {
-        var server = new ScriptedServer(chat, info, models);
+        var server = new ScriptedServer(chat, info, models, metrics);
         await server._app.StartAsync();
         return server;
     }
