@@ -31,7 +31,8 @@ public sealed class Timeline
                 .Select(outcome =>
                 {
                     var intended = (double)(outcome.IntendedTimestamp - phase.Start) / ticksPerSecond;
-                    return new TimedRequest(intended, intended + outcome.SendDelay.TotalSeconds, intended + outcome.EndToEnd.TotalSeconds, outcome);
+                    return new TimedRequest(
+                        Rounded(intended), Rounded(intended + outcome.SendDelay.TotalSeconds), Rounded(intended + outcome.EndToEnd.TotalSeconds), outcome);
                 })
                 .OrderBy(request => request.Sent),
         ];
@@ -80,4 +81,7 @@ public sealed class Timeline
         var first = Math.Min(concurrency ?? 1, Requests.Count) - 1;
         return first >= 0 && Requests[^1].Sent > Requests[first].Sent ? (Requests[first].Sent, Requests[^1].Sent) : null;
     }
+
+    // To the microsecond: sums that differ in their last bit must not make two moments of one.
+    private static double Rounded(double seconds) => Math.Round(seconds, 6);
 }

@@ -21,10 +21,30 @@ public sealed class RunTests : IDisposable
 
     private Task<int> LoadAsync(ScriptedServer server, params string[] arguments) => _run.LoadAsync(server.Url, Samples.Jsonl(40), arguments);
 
+    // Holds the requests from `first` on until all up to `last` are there: so many are then surely in flight at once.
+    private static Task<ScriptedServer> StartGatedAsync(int first, int last)
+    {
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return ScriptedServer.StartAsync(async (request, context) =>
+        {
+            if (request.Number == last)
+            {
+                all.SetResult();
+            }
+
+            if (request.Number >= first)
+            {
+                await all.Task.WaitAsync(TimeSpan.FromSeconds(60));
+            }
+
+            await ScriptedServer.WriteEventsAsync(context, RightAnswer(request));
+        });
+    }
+
     [Fact]
     public async Task Run_ClosedLoop_ReportsOneArm()
     {
-        await using var server = await ScriptedServer.StartAsync(RightAnswer);
+        await using var server = await StartGatedAsync(first: 5, last: 8);
 
         var exitCode = await LoadAsync(server, "--concurrency", "4", "--requests", "32", "--mode", "latent", "--latent-budget", "3", "--goodput", "e2e:600000");
 
@@ -47,7 +67,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public async Task Run_SeveralLoads_GiveOnePointEach()
     {
-        await using var server = await ScriptedServer.StartAsync(RightAnswer);
+        await using var server = await StartGatedAsync(first: 10, last: 12);
 
         await LoadAsync(server, "--concurrency", "1,3", "--requests", "9", "--warmup", "0");
 
@@ -74,17 +94,7 @@ public sealed class RunTests : IDisposable
     [Fact]
     public async Task Run_OpenLoopBeyondTheServer_SaysThatItIsOverSaturated()
     {
-        var all = new TaskCompletionSource();
-        await using var server = await ScriptedServer.StartAsync(async (request, context) =>
-        {
-            if (request.Number == 30)
-            {
-                all.SetResult();
-            }
-
-            await all.Task.WaitAsync(TimeSpan.FromSeconds(60));
-            await ScriptedServer.WriteEventsAsync(context, RightAnswer(request));
-        });
+        await using var server = await StartGatedAsync(first: 1, last: 30);
 
         await LoadAsync(server, "--rate", "300", "--requests", "30", "--warmup", "0");
 
@@ -97,18 +107,20 @@ public sealed class RunTests : IDisposable
     public async Task Run_ServerWithMetrics_SamplesItsMemory()
     {
         var reads = 0;
-        var readTwice = new TaskCompletionSource();
+
+        // A third read is sent only when the second one was taken.
+        var readOften = new TaskCompletionSource();
         await using var server = await ScriptedServer.StartAsync(
             async (request, context) =>
             {
-                await readTwice.Task.WaitAsync(TimeSpan.FromSeconds(60));
+                await readOften.Task.WaitAsync(TimeSpan.FromSeconds(60));
                 await ScriptedServer.WriteEventsAsync(context, RightAnswer(request));
             },
             metrics: () =>
             {
-                if (Interlocked.Increment(ref reads) == 2)
+                if (Interlocked.Increment(ref reads) == 3)
                 {
-                    readTwice.SetResult();
+                    readOften.SetResult();
                 }
 
                 return Metrics;
