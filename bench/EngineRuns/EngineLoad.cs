@@ -8,6 +8,8 @@ namespace Tessera.Bench.EngineRuns;
 /// <summary>Requests of exact lengths for one engine: random prompt ids, text mode, and neither the end of the reasoning nor that of the response allowed.</summary>
 internal sealed class EngineLoad(InferenceEngine engine)
 {
+    /// <summary>Past the ids with a meaning of their own, which a prompt may not hold.</summary>
+    private const int FirstTextId = 32;
     private readonly Random _random = new(1);
 
     /// <summary>Starts one response of exactly <paramref name="tokens"/> tokens.</summary>
@@ -17,7 +19,7 @@ internal sealed class EngineLoad(InferenceEngine engine)
         var package = engine.Package;
         var input = new GenerationInput
         {
-            PromptIds = [.. Enumerable.Range(0, promptTokens).Select(_ => _random.Next(package.Vocabulary.ThinkId))],
+            PromptIds = [.. Enumerable.Range(0, promptTokens).Select(_ => _random.Next(FirstTextId, package.Vocabulary.ThinkId))],
             MaxTokens = tokens,
             Mode = "text",
             Temperature = 0,
