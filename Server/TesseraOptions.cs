@@ -8,6 +8,9 @@ internal sealed record TesseraOptions
     /// <summary>Addresses and limits of the HTTP front.</summary>
     public ServerOptions Server { get; init; } = new();
 
+    /// <summary>Who may use the server, and how much.</summary>
+    public SecurityOptions Security { get; init; } = new();
+
     /// <summary>Which model is served.</summary>
     public ModelOptions Model { get; init; } = new();
 
@@ -41,6 +44,22 @@ internal sealed record ServerOptions
 
     /// <summary>Least level that is logged. Information: one line per request, no prompt text.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>Who may use the server, and how much; each default has its reason beside it.</summary>
+internal sealed record SecurityOptions
+{
+    /// <summary>File of API keys; empty = tessera/keys.json in the user's configuration folder, if it is there.</summary>
+    public string KeyFile { get; init; } = "";
+
+    /// <summary>Whether an address beyond loopback may be bound without keys. False: nobody opens a server to a network by accident.</summary>
+    public bool AllowOpen { get; init; }
+
+    /// <summary>Requests per minute for a key that has no limit of its own; 0 = no limit. 0: only the operator knows what is fair; the queue is bounded anyway.</summary>
+    public int RequestsPerMinute { get; init; }
+
+    /// <summary>Tokens per minute, prompt and completion, for a key that has no limit of its own; 0 = no limit.</summary>
+    public int TokensPerMinute { get; init; }
 }
 
 /// <summary>Which model is served.</summary>

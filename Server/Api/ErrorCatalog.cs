@@ -11,6 +11,9 @@ public enum ErrorKind
     /// <summary>The body cannot be read as a message at all.</summary>
     InvalidBody,
 
+    /// <summary>No key, or one that is not valid.</summary>
+    Unauthenticated,
+
     /// <summary>The named model is not served.</summary>
     ModelNotFound,
 
@@ -25,6 +28,9 @@ public enum ErrorKind
 
     /// <summary>The body has another media type or coding than the route takes.</summary>
     UnsupportedMediaType,
+
+    /// <summary>The caller's requests or tokens per minute are used up.</summary>
+    RateLimited,
 
     /// <summary>The queue is full.</summary>
     QueueFull,
@@ -58,11 +64,13 @@ public static class ErrorCatalog
     [
         new(ErrorKind.InvalidArgument, "invalid_value", "invalid_request_error", 400, GrpcStatusCode.InvalidArgument),
         new(ErrorKind.InvalidBody, "invalid_body", "invalid_request_error", 400, GrpcStatusCode.InvalidArgument),
+        new(ErrorKind.Unauthenticated, "invalid_api_key", "invalid_request_error", 401, GrpcStatusCode.Unauthenticated),
         new(ErrorKind.ModelNotFound, "model_not_found", "invalid_request_error", 404, GrpcStatusCode.NotFound),
         new(ErrorKind.NotFound, "not_found", "invalid_request_error", 404, GrpcStatusCode.Unimplemented),
         new(ErrorKind.MethodNotAllowed, "method_not_allowed", "invalid_request_error", 405, GrpcStatusCode.Unimplemented),
         new(ErrorKind.TooLarge, "too_large", "invalid_request_error", 413, GrpcStatusCode.ResourceExhausted),
         new(ErrorKind.UnsupportedMediaType, "unsupported_media_type", "invalid_request_error", 415, GrpcStatusCode.InvalidArgument),
+        new(ErrorKind.RateLimited, "rate_limit_exceeded", "rate_limit_error", 429, GrpcStatusCode.ResourceExhausted),
         new(ErrorKind.QueueFull, "queue_full", "rate_limit_error", 429, GrpcStatusCode.ResourceExhausted),
         new(ErrorKind.Unavailable, "unavailable", "server_error", 503, GrpcStatusCode.Unavailable),
         new(ErrorKind.Cancelled, "cancelled", "invalid_request_error", 499, GrpcStatusCode.Cancelled),

@@ -1,4 +1,5 @@
 using System.Text;
+using Tessera.Server.Security;
 
 namespace Tessera.Server.Hosting;
 
@@ -14,6 +15,7 @@ internal static class HelpText
             .AppendLine("Tessera serves language models that reason in latent tokens, over REST and gRPC.")
             .AppendLine()
             .AppendLine("Usage: Tessera.Server [--Section:Name value]...")
+            .AppendLine("       Tessera.Server keys add|list|revoke ...")
             .AppendLine()
             .AppendLine("An option is read from appsettings.json beside the binaries, from the environment")
             .AppendLine("(TESSERA__Section__Name) and from the command line; the last one wins.")
@@ -22,6 +24,11 @@ internal static class HelpText
         {
             var shown = option.Show(defaults) is { Length: > 0 } value ? value : "empty";
             text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.Description).Append(" [").Append(shown).AppendLine("]");
+        }
+        text.AppendLine();
+        foreach (var line in KeysCommand.Usage.Split('\n'))
+        {
+            text.Append("  ").AppendLine(line.TrimEnd('\r'));
         }
         text.AppendLine().Append("  --").Append("help".PadRight(width + 2)).AppendLine("this text");
         text.Append("  --").Append("version".PadRight(width + 2)).AppendLine("the version");

@@ -35,6 +35,15 @@ internal static class OptionCatalog
         Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()),
             o => o.Server.LogLevel.ToString(),
             (o, v) => ParseLogLevel(v) is { } level ? o with { Server = o.Server with { LogLevel = level } } : null),
+        Text("Security:KeyFile", "file of API keys; empty = tessera/keys.json in the user's configuration folder, if it is there", "a path",
+            o => o.Security.KeyFile,
+            (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Security = o.Security with { KeyFile = v } }),
+        Flag("Security:AllowOpen", "whether an address beyond loopback may be bound without API keys", o => o.Security.AllowOpen,
+            (o, v) => o with { Security = o.Security with { AllowOpen = v } }),
+        Whole("Security:RequestsPerMinute", "requests per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.RequestsPerMinute,
+            (o, v) => o with { Security = o.Security with { RequestsPerMinute = v } }),
+        Whole("Security:TokensPerMinute", "prompt and completion tokens per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.TokensPerMinute,
+            (o, v) => o with { Security = o.Security with { TokensPerMinute = v } }),
         Text("Model:Package", "folder of the model package; empty = the one shipped beside the binaries", "a path", o => o.Model.Package,
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Model = new ModelOptions { Package = v } }),
         Whole("Engine:MaxSlots", "sequences that run at once", 1, 1024, o => o.Engine.MaxSlots,
@@ -68,6 +77,10 @@ internal static class OptionCatalog
             int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max
                 ? apply(o, value)
                 : null);
+
+    private static OptionDescriptor Flag(
+        string key, string description, Func<TesseraOptions, bool> show, Func<TesseraOptions, bool, TesseraOptions> apply) =>
+        new(key, description, "true or false", o => show(o) ? "true" : "false", (o, text) => bool.TryParse(text, out var value) ? apply(o, value) : null);
 
     // Numbers are valid to Enum.TryParse and mean nothing to a reader of the configuration.
     private static LogLevel? ParseLogLevel(string text) =>

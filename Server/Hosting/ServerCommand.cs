@@ -2,6 +2,7 @@ using System.Collections;
 using System.Reflection;
 using Tessera.Engine;
 using Tessera.Models;
+using Tessera.Server.Security;
 
 namespace Tessera.Server.Hosting;
 
@@ -29,21 +30,48 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
             return 0;
         }
 
-        var options = OptionsReader.Read(Path.Combine(BaseDirectory, "appsettings.json"), Environment, args, out var problems);
-        return problems.Count > 0 ? Refuse(problems) : await ServeAsync(options, stop).ConfigureAwait(false);
+        if (args is ["keys", ..])
+        {
+            return RunKeys([.. args.Skip(1)]);
+        }
+
+        var options = OptionsReader.Read(SettingsFile, Environment, args, out var problems);
+        return problems.Count > 0 ? Refuse(problems) : await ServeAsync(options, NewReload(args), stop).ConfigureAwait(false);
     }
 
     /// <summary>Version of this build.</summary>
     public static string Version { get; } =
         typeof(ServerCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    private async Task<int> ServeAsync(TesseraOptions options, CancellationToken stop)
+    private string SettingsFile => Path.Combine(BaseDirectory, "appsettings.json");
+
+    private OptionsReload NewReload(IReadOnlyList<string> args) => new(SettingsFile, () =>
+    {
+        var options = OptionsReader.Read(SettingsFile, Environment, args, out var problems);
+        return (options, problems);
+    });
+
+    private int RunKeys(IReadOnlyList<string> args)
     {
         try
         {
+            return new KeysCommand(SettingsFile, Environment, Output, Error).Run(args);
+        }
+        catch (StartException e)
+        {
+            return Refuse([e.Message]);
+        }
+    }
+
+    private async Task<int> ServeAsync(TesseraOptions options, OptionsReload reload, CancellationToken stop)
+    {
+        try
+        {
+            // Before the model: who must not start should not wait for it.
+            var keys = KeyFilePath.Open(options, Environment);
             var package = ModelPackage.Load(PackageLocator.Find(options.Model.Package, BaseDirectory));
             var engine = await StartEngineAsync(package, options).ConfigureAwait(false);
-            var host = ServerHost.Build(options, engine);
+            var host = ServerHost.Build(options, engine, keys, reload);
             await using (host.ConfigureAwait(false))
             {
                 await host.StartAsync().ConfigureAwait(false);

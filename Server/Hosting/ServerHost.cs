@@ -5,6 +5,7 @@ using Tessera.Server.Api;
 using Tessera.Server.Api.Grpc;
 using Tessera.Server.Api.Operations;
 using Tessera.Server.Api.Rest;
+using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 using Tessera.Server.Telemetry.Prometheus;
 
@@ -36,14 +37,18 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>Builds a host that is not started yet.</summary>
     /// <param name="options">Valid options.</param>
     /// <param name="engine">Owned by the host from here on.</param>
+    /// <param name="keys">Who may use the server.</param>
+    /// <param name="reload">Reads changed options.</param>
     /// <param name="configureLogging">Replaces the console log; for tests.</param>
-    public static ServerHost Build(TesseraOptions options, InferenceEngine engine, Action<ILoggingBuilder>? configureLogging = null)
+    public static ServerHost Build(
+        TesseraOptions options, InferenceEngine engine, KeyStore keys, OptionsReload reload, Action<ILoggingBuilder>? configureLogging = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         var listeners = new Listeners(options.Server.Host);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options.Server, listeners));
         ConfigureLogging(builder.Logging, options.Server.LogLevel, configureLogging);
         ConfigureServices(builder.Services, options, engine);
+        builder.Services.AddSingleton(keys).AddSingleton(reload).AddSingleton<AccessControl>().AddHostedService<ReloadService>();
 
         var app = builder.Build();
         engine.Faulted += (_, fault) => Log.EngineFault(app.Logger, fault.Exception);

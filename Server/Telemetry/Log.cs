@@ -32,6 +32,18 @@ internal static partial class Log
     [LoggerMessage(7, LogLevel.Error, "The engine reports a failure")]
     public static partial void EngineFault(ILogger logger, Exception exception);
 
+    /// <summary>Changed keys are in force.</summary>
+    [LoggerMessage(8, LogLevel.Information, "The API keys were read again")]
+    public static partial void KeysReloaded(ILogger logger);
+
+    /// <summary>What was changed is wrong; what was there before stays in force.</summary>
+    [LoggerMessage(9, LogLevel.Error, "A change was not taken over: {Problem}")]
+    public static partial void ReloadRefused(ILogger logger, string problem);
+
+    /// <summary>Changed limits are in force.</summary>
+    [LoggerMessage(13, LogLevel.Information, "The options were read again: {Requests} requests and {Tokens} tokens per minute for each key; others need a restart")]
+    public static partial void OptionsReloaded(ILogger logger, int requests, int tokens);
+
     /// <summary>The server listens.</summary>
     [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
     public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Tessera.Engine;
 using Tessera.Engine.Requests;
 using Tessera.Protos.Grpc;
+using Tessera.Server.Security;
 
 namespace Tessera.Server.Telemetry;
 
@@ -25,6 +26,9 @@ internal sealed class RequestTelemetry
         _protocol = protocol;
     }
 
+    /// <summary>Who sent the request; null until that is known. The tokens of its generation are charged to this caller.</summary>
+    public CallerIdentity? Caller { get; set; }
+
     /// <summary>Time since the request came in.</summary>
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
 
@@ -43,9 +47,10 @@ internal sealed class RequestTelemetry
     public void Track(Generation generation, string operation)
     {
         _generation = generation;
-        if (_metrics is { } metrics)
+        _ = RecordWhenFinishedAsync(_metrics, generation, operation, _protocol);
+        if (Caller is { } caller)
         {
-            _ = RecordWhenFinishedAsync(metrics, generation, operation, _protocol);
+            _ = ChargeAsync(caller.Limits, generation);
         }
     }
 
@@ -87,8 +92,18 @@ internal sealed class RequestTelemetry
         return telemetry;
     }
 
-    private static async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation, string operation, string protocol) =>
-        metrics.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
+    private static async Task RecordWhenFinishedAsync(ServerMetrics? metrics, Generation generation, string operation, string protocol) =>
+        metrics?.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
+
+    // All that it may take is taken at once, or many requests together would overdraw the limit; what was not needed is given back.
+    private static async Task ChargeAsync(CallerLimits limits, Generation generation)
+    {
+        var request = generation.Request;
+        var most = request.PromptIds.Count + 1 + ((long)request.MaxTokens * request.N);
+        limits.ChargeTokens(most);
+        var usage = (await generation.WhenFinished.ConfigureAwait(false)).Usage;
+        limits.ChargeTokens(usage.PromptTokens + usage.CompletionTokens - most);
+    }
 
     // A client that goes away leaves its generation a step behind: what it took is logged when it has ended too.
     private string DescribeGeneration(ILogger logger, string requestId)

@@ -1,4 +1,5 @@
 using Tessera.Protos.Grpc;
+using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Grpc;
@@ -10,6 +11,7 @@ internal sealed class GrpcDispatcher
     private readonly HashSet<string> _services;
     private readonly int _maxMessageBytes;
     private readonly TimeProvider _timeProvider;
+    private readonly AccessControl _access;
     private readonly ServerMetrics _metrics;
     private readonly ILogger _logger;
 
@@ -17,14 +19,17 @@ internal sealed class GrpcDispatcher
     /// <param name="methods">All methods of the server.</param>
     /// <param name="maxMessageBytes">Largest message in either direction.</param>
     /// <param name="timeProvider">Clock of deadlines.</param>
+    /// <param name="access">Decides who may call.</param>
     /// <param name="metrics">Told about every call.</param>
     /// <param name="logger">One line per call.</param>
-    public GrpcDispatcher(IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, ServerMetrics metrics, ILogger logger)
+    public GrpcDispatcher(
+        IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, AccessControl access, ServerMetrics metrics, ILogger logger)
     {
         _methods = methods.ToDictionary(method => method.Path, StringComparer.Ordinal);
         _services = methods.Select(method => method.Service).ToHashSet(StringComparer.Ordinal);
         _maxMessageBytes = maxMessageBytes;
         _timeProvider = timeProvider;
+        _access = access;
         _metrics = metrics;
         _logger = logger;
     }
@@ -63,7 +68,7 @@ internal sealed class GrpcDispatcher
     {
         var badTimeout = ReadTimeout(context.Request, out var timeout);
         using var call = new GrpcServerCall(context, _maxMessageBytes, timeout, _timeProvider);
-        var status = badTimeout ?? await CallAsync(call, context.Request.Path).ConfigureAwait(false);
+        var status = badTimeout ?? await CallAsync(call, context).ConfigureAwait(false);
         if (!call.IsClientGone)
         {
             call.End(status);
@@ -72,11 +77,18 @@ internal sealed class GrpcDispatcher
         return status;
     }
 
-    private async Task<GrpcStatus> CallAsync(GrpcServerCall call, PathString path)
+    private async Task<GrpcStatus> CallAsync(GrpcServerCall call, HttpContext context)
     {
         try
         {
-            await Find(path).HandleAsync(call).ConfigureAwait(false);
+            var method = _methods.GetValueOrDefault(context.Request.Path.Value ?? "");
+            // Default deny: what is not open needs a key, unknown methods included.
+            if (method is not { IsOpen: true } && _access.Check(context, isMetered: true) is { } refused)
+            {
+                throw GrpcFailure.ToStatus(refused);
+            }
+
+            await (method ?? throw Unknown(context.Request.Path)).HandleAsync(call).ConfigureAwait(false);
             return GrpcStatus.OK;
         }
         catch (GrpcStatusException status)
@@ -94,16 +106,11 @@ internal sealed class GrpcDispatcher
         }
     }
 
-    private GrpcMethod Find(PathString path)
+    private GrpcStatusException Unknown(PathString path)
     {
-        if (_methods.TryGetValue(path.Value ?? "", out var method))
-        {
-            return method;
-        }
-
         var parts = (path.Value ?? "").Split('/');
         var known = parts.Length == 3 && _services.Contains(parts[1]);
-        throw new GrpcStatusException(
+        return new GrpcStatusException(
             GrpcStatusCode.Unimplemented,
             known ? $"unknown method '{Echo.Shorten(parts[2])}' of service {parts[1]}" : $"unknown service in path '{Echo.Shorten(path.Value ?? "")}'");
     }

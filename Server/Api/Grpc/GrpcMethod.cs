@@ -6,6 +6,9 @@ namespace Tessera.Server.Api.Grpc;
 /// <param name="HandleAsync">Reads the request, writes the responses; an exception becomes the status.</param>
 internal sealed record GrpcMethod(string Service, string Name, Func<GrpcServerCall, Task> HandleAsync)
 {
+    /// <summary>Whether anybody may call it; every other method needs a key, unless the server is open.</summary>
+    public bool IsOpen { get; init; }
+
     /// <summary>Path of the HTTP/2 request.</summary>
     public string Path => $"/{Service}/{Name}";
 }

@@ -1,3 +1,4 @@
+using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Grpc;
@@ -12,6 +13,7 @@ internal static class GrpcPipeline
             GrpcMethods.Create(services),
             services.GetRequiredService<ServerOptions>().MaxBodyBytes,
             services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<AccessControl>(),
             services.GetRequiredService<ServerMetrics>(),
             services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Grpc"));
         return dispatcher.HandleAsync;

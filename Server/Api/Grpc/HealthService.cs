@@ -15,7 +15,7 @@ internal sealed class HealthService(InferenceEngine engine, Readiness readiness,
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(500);
 
     /// <summary>Methods of the service.</summary>
-    public IReadOnlyList<GrpcMethod> Methods => [new(ServiceName, "Check", CheckAsync), new(ServiceName, "Watch", WatchAsync)];
+    public IReadOnlyList<GrpcMethod> Methods => [new(ServiceName, "Check", CheckAsync) { IsOpen = true }, new(ServiceName, "Watch", WatchAsync) { IsOpen = true }];
 
     private async Task CheckAsync(GrpcServerCall call)
     {

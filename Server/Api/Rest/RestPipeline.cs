@@ -1,3 +1,4 @@
+using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
@@ -17,6 +18,8 @@ internal static class RestPipeline
         var app = new ApplicationBuilder(services);
         app.Use(next => context => HandleAsync(context, next, metrics, logger));
         app.UseRouting();
+        var access = services.GetRequiredService<AccessControl>();
+        app.Use(next => context => CheckAccessAsync(context, next, access));
         var routes = RestRoutes.Create(services);
         app.UseEndpoints(endpoints => RestRoutes.Map(endpoints, routes));
         return app.Build();
@@ -44,6 +47,15 @@ internal static class RestPipeline
             var path = context.Request.Path.ToUriComponent();
             telemetry.EndRest(context, logger, path.Length <= MaxLoggedPathLength ? path : path[..MaxLoggedPathLength]);
         }
+    }
+
+    /// <summary>Default deny: what is not marked as open needs a key, unknown routes included.</summary>
+    private static Task CheckAccessAsync(HttpContext context, RequestDelegate next, AccessControl access)
+    {
+        var isRead = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+        return context.GetEndpoint()?.Metadata.GetMetadata<OpenRoute>() is not null || access.Check(context, isMetered: !isRead) is not { } refused
+            ? next(context)
+            : RestResponse.WriteErrorAsync(context, refused);
     }
 
     /// <summary>Gives the request the id that its client chose, or a new one, and echoes it.</summary>

@@ -29,6 +29,10 @@ internal static class RestResponse
     public static Task WriteErrorAsync(HttpContext context, ApiFailure error)
     {
         RequestTelemetry.Of(context).Refuse(error.Entry.Code);
+        if (error.Kind == ErrorKind.Unauthenticated)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+        }
         if (error.RetryAfter is { } retryAfter)
         {
             context.Response.Headers.RetryAfter = ((long)Math.Max(1, Math.Ceiling(retryAfter.TotalSeconds))).ToString(CultureInfo.InvariantCulture);

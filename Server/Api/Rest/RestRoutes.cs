@@ -1,4 +1,5 @@
 using Tessera.Server.Api.Page;
+using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
@@ -40,7 +41,8 @@ internal static class RestRoutes
     {
         foreach (var route in routes)
         {
-            endpoints.MapMethods(route.Pattern, route.Methods, route.HandleAsync);
+            var mapped = endpoints.MapMethods(route.Pattern, route.Methods, route.HandleAsync);
+            _ = route.IsOpen ? mapped.WithMetadata(OpenRoute.Instance) : mapped;
         }
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Tessera.Engine;
 using Tessera.Models;
 using Tessera.Server.Hosting;
+using Tessera.Server.Security;
 using Tessera.Testing;
 
 namespace Tessera.Server.Tests.Support;
@@ -41,13 +42,14 @@ internal sealed class TestServer : IAsyncDisposable
     public LogCapture Logs { get; }
 
     /// <summary>Starts a server whose engine is ready.</summary>
-    public static async Task<TestServer> StartAsync(ServerOptions? server = null, EngineOptions? engine = null, ScriptedCodebook? codebook = null)
+    public static async Task<TestServer> StartAsync(
+        ServerOptions? server = null, EngineOptions? engine = null, ScriptedCodebook? codebook = null, KeyStore? keys = null, TesseraOptions? options = null)
     {
         var folder = new TemporaryFolder();
         var package = new PackageBuilder().Load(folder["package"]);
         var script = TraceScript.FromText(package, [(0, " Tom is a wumpus."), (1, " Every wumpus is a lempus.")], " True");
         var runner = new ScriptedModelRunner(package, script);
-        var options = new TesseraOptions
+        options = (options ?? new TesseraOptions()) with
         {
             Server = (server ?? new ServerOptions()) with { RestPort = 0, GrpcPort = 0, LogLevel = LogLevel.Debug },
             Engine = engine ?? new EngineOptions(),
@@ -55,7 +57,8 @@ internal sealed class TestServer : IAsyncDisposable
         var running = new InferenceEngine(package, runner, codebook ?? new ScriptedCodebook(), options.Engine, TimeProvider.System);
         Assert.Equal(EngineState.Ready, await running.WaitUntilStartedAsync());
         var logs = new LogCapture();
-        var host = ServerHost.Build(options, running, logging => logging.AddProvider(logs));
+        var host = ServerHost.Build(
+            options, running, keys ?? new KeyStore(null, default, TimeProvider.System), OptionsReload.None, logging => logging.AddProvider(logs));
         await host.StartAsync();
         return new TestServer(folder, package, runner, running, host, logs);
     }
