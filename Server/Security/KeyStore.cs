@@ -104,10 +104,17 @@ internal sealed class KeyStore
 
     private static (DateTime Changed, long Length) Stamp(string path)
     {
-        var file = new FileInfo(path);
-        // A secret that is mounted is a link whose target is swapped.
-        file = file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
-        return file.Exists ? (file.LastWriteTimeUtc, file.Length) : default;
+        try
+        {
+            var file = new FileInfo(path);
+            // A secret that is mounted is a link whose target is swapped.
+            file = file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+            return (file.LastWriteTimeUtc, file.Length);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return default;
+        }
     }
 }
 

@@ -23,8 +23,8 @@ internal sealed class TokenBucket(int perMinute, TimeProvider timeProvider)
         }
     }
 
-    /// <summary>Time until it holds at least one; zero when it does.</summary>
-    public TimeSpan UntilOne => TimeSpan.FromMinutes(Math.Max(0, 1 - Balance) / perMinute);
+    /// <summary>Time until it holds at least one, in whole milliseconds; zero when it does.</summary>
+    public TimeSpan UntilOne => TimeSpan.FromMilliseconds(Math.Round(Math.Max(0, 1 - Balance) / perMinute * TimeSpan.MillisecondsPerMinute));
 
     /// <summary>Takes an amount out; a negative one is given back.</summary>
     public void Take(double amount) => _balance = Math.Min(perMinute, Balance - amount);

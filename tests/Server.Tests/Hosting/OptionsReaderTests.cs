@@ -2,6 +2,7 @@ using System.Collections;
 using Microsoft.Extensions.Logging;
 using Tessera.Engine;
 using Tessera.Server.Hosting;
+using Tessera.Server.Tests.Support;
 using Tessera.Testing;
 
 namespace Tessera.Server.Tests.Hosting;
@@ -105,6 +106,16 @@ public sealed class OptionsReaderTests : IDisposable
                          select $"{section.Name.Replace("Options", "", StringComparison.Ordinal)}:{property.Name}";
 
         Assert.Equal(properties.Order(), OptionCatalog.All.Select(option => option.Key).Order());
+    }
+
+    [Fact]
+    public void Catalog_EveryOption_IsInTheReferenceWithItsDefault()
+    {
+        var reference = File.ReadAllLines(Path.Combine(RepositoryFolder.Path, "docs", "reference", "options.md"));
+        var defaults = new TesseraOptions();
+
+        Assert.All(OptionCatalog.All, option => Assert.Contains(
+            reference, line => line.StartsWith($"| `{option.Key}` | {(option.Show(defaults) is { Length: > 0 } value ? value : "empty")} | ", StringComparison.Ordinal)));
     }
 
     [Fact]
