@@ -1,5 +1,7 @@
 // Talks to the server that the page came from, and to no other: request bodies, server-sent events, errors, the curl line.
 
+const CUT = 'The connection ended before the answer did.';
+
 /** What went wrong, in the server's words where it had some. */
 export class ApiError extends Error {
   /** @param {number} status HTTP status; 0 = no answer. @param {{param?: string, requestId?: string, retryAfter?: string}} more */
@@ -51,7 +53,7 @@ export async function* stream(body, key, signal) {
     if (chunk.error) throw new ApiError(response.status, chunk.error.message, { param: chunk.error.param, requestId });
     yield chunk;
   }
-  throw new ApiError(0, 'The connection ended before the answer did.', { requestId });
+  throw new ApiError(0, CUT, { requestId });
 }
 
 /** The data of each server-sent event. Network reads may end anywhere, inside a character too. */
@@ -61,7 +63,7 @@ async function* events(bytes) {
   let text = '';
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((error) => { throw error.name === 'AbortError' ? error : new ApiError(0, CUT); });
       if (done) return;
       text += decoder.decode(value, { stream: true });
       const parts = text.split(/\r?\n\r?\n/);
