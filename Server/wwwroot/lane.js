@@ -91,6 +91,7 @@ export class Lane {
   fail(error) {
     this.#stopClock();
     this.#setState('failed');
+    if (this.trace.tokens.total === 0) this.#get('footer').hidden = true;
     const alert = this.#get('.alert');
     const lines = [error.message];
     if (error.param && !error.message.startsWith(error.param)) lines.push(`Field: ${error.param}.`);
