@@ -118,7 +118,7 @@ public sealed class Tokenizer
     private void AppendPlain(string text, List<int> ids)
     {
         if (_parts.IsNormalized)
-            text = text.Normalize(NormalizationForm.FormC);
+            text = FormC.Normalize(text);
         if (_parts.AddPrefixSpace && text[0] != ' ')
             text = " " + text;
         List<Range> pieces = [Range.All];
