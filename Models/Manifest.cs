@@ -88,6 +88,12 @@ public sealed record Architecture
     /// <summary>Base of the rotary embedding.</summary>
     public required double RopeTheta { get; init; }
 
+    /// <summary>How the rotary embedding was stretched, for people, for example <c>llama3 x32</c>; empty when it was not. The graph has the tables.</summary>
+    public string RopeScaling { get; init; } = "";
+
+    /// <summary>Positions that a layer with a window looks back over, its own included; 0 when no layer has one.</summary>
+    public int SlidingWindow { get; init; }
+
     /// <summary>How many previous ids' embeddings are added at the input; 0 = plain Llama. When positive the graph has the input <c>previous_ids</c> [B, n].</summary>
     public int NgramEmbeddings { get; init; }
 }
@@ -95,11 +101,17 @@ public sealed record Architecture
 /// <summary>Number formats of the decoder graph.</summary>
 public sealed record Precision
 {
-    /// <summary>Weights: <c>fp32</c> (others come with later formats).</summary>
+    /// <summary>Weights: <c>fp32</c>, <c>int8</c>, <c>w8a8</c>, <c>int4</c> on a CPU; <c>fp16</c>, <c>bf16</c>, <c>int4</c> on CUDA.</summary>
     public required string Weights { get; init; }
 
-    /// <summary>Keys and values: <c>f32</c>.</summary>
+    /// <summary>Keys and values: <c>f32</c>, <c>f16</c> or <c>int8</c> on a CPU; <c>f16</c> or <c>bf16</c> on CUDA.</summary>
     public required string Kv { get; init; }
+
+    /// <summary>Weights that share a scale; 0 where it does not apply.</summary>
+    public int BlockSize { get; init; }
+
+    /// <summary>Device that the graph is written for: <c>cpu</c> or <c>cuda</c>.</summary>
+    public string Device { get; init; } = "cpu";
 }
 
 /// <summary>One file of the package.</summary>

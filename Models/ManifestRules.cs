@@ -19,8 +19,7 @@ internal static partial class ManifestRules
         RequireText(manifest.Version, "$.version");
         RequireText(manifest.License, "$.license");
         CheckArchitecture(manifest.Architecture);
-        Require(manifest.Precision.Weights == "fp32", "$.precision.weights", "fp32", manifest.Precision.Weights);
-        Require(manifest.Precision.Kv == "f32", "$.precision.kv", "f32", manifest.Precision.Kv);
+        CheckPrecision(manifest.Precision);
         CheckFiles(manifest);
         CheckSpecialTokens(manifest.SpecialTokens);
         CheckLatents(manifest.Latents, manifest.Architecture);
@@ -42,6 +41,7 @@ internal static partial class ManifestRules
         RequireCount(architecture.HiddenSize, $"{Path}.hidden_size", MaxCount);
         RequireCount(architecture.VocabularySize, $"{Path}.vocabulary_size", MaxCount);
         RequireCount(architecture.MaxPositions, $"{Path}.max_positions", MaxCount);
+        RequireCount(architecture.SlidingWindow, $"{Path}.sliding_window", MaxCount, min: 0);
         RequireCount(architecture.NgramEmbeddings, $"{Path}.ngram_embeddings", MaxNgrams, min: 0);
         Require(
             architecture.HeadCount % architecture.KvHeadCount == 0,
@@ -51,6 +51,17 @@ internal static partial class ManifestRules
         Require(
             double.IsFinite(architecture.RopeTheta) && architecture.RopeTheta > 0,
             $"{Path}.rope_theta", "a positive number", $"{architecture.RopeTheta}");
+    }
+
+    private static void CheckPrecision(Precision precision)
+    {
+        const string Path = "$.precision";
+        Require(precision.Device is "cpu" or "cuda", $"{Path}.device", "cpu or cuda", precision.Device);
+        string[] weights = precision.Device == "cpu" ? ["fp32", "int8", "w8a8", "int4"] : ["fp16", "bf16", "int4"];
+        Require(weights.Contains(precision.Weights), $"{Path}.weights", string.Join(", ", weights), precision.Weights);
+        string[] kv = precision.Device == "cpu" ? ["f32", "f16", "int8"] : ["f16", "bf16"];
+        Require(kv.Contains(precision.Kv), $"{Path}.kv", string.Join(", ", kv), precision.Kv);
+        RequireCount(precision.BlockSize, $"{Path}.block_size", MaxHeads, min: 0);
     }
 
     private static void CheckFiles(Manifest manifest)

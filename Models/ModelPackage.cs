@@ -80,7 +80,7 @@ public sealed class ModelPackage
     private static void CheckGraphs(string folder, Manifest manifest)
     {
         var sizes = manifest.Files.ToDictionary(file => file.Path, file => file.Bytes, StringComparer.Ordinal);
-        GraphContract.CheckDecoder(Parse(DecoderFileName), manifest.Architecture);
+        GraphContract.CheckDecoder(Parse(DecoderFileName), manifest.Architecture, manifest.Precision.Kv);
         if (manifest.Codebook is not { } codebook)
             return;
         GraphContract.CheckCodebookDecoder(Parse(CodebookDecoderFileName), codebook);

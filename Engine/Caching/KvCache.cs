@@ -3,7 +3,7 @@ using Tessera.Models;
 namespace Tessera.Engine.Caching;
 
 /// <summary>
-/// Keys and values of all sequences: per layer one pool for keys and one for values, f32 <c>[slot, kvHead, position, headDim]</c>, the last axis fastest.
+/// Keys and values of all sequences: per layer one pool for keys and one for values, <c>[slot, kvHead, position, headDim]</c>, the last axis fastest.
 /// Memory follows the positions that were written. Owned by the engine's one thread.
 /// </summary>
 public sealed unsafe class KvCache : IDisposable
@@ -17,9 +17,11 @@ public sealed unsafe class KvCache : IDisposable
     /// <summary>Reserves the address space of every slot.</summary>
     /// <param name="architecture">Layers, key-value heads, elements per head, positions.</param>
     /// <param name="slotCount">Slots.</param>
+    /// <param name="elementBytes">Bytes of one element: 4 (f32), 2 (f16) or 1 (int8).</param>
     /// <exception cref="InsufficientMemoryException">The address space cannot be had.</exception>
-    public KvCache(Architecture architecture, int slotCount)
+    public KvCache(Architecture architecture, int slotCount, int elementBytes = sizeof(float))
     {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(elementBytes);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(slotCount);
         SlotCount = slotCount;
         LayerCount = architecture.LayerCount;
@@ -27,7 +29,8 @@ public sealed unsafe class KvCache : IDisposable
         HeadDim = architecture.HeadDim;
         MaxPositions = architecture.MaxPositions;
         _positionCounts = new int[slotCount];
-        _positionBytes = (nuint)HeadDim * sizeof(float);
+        _positionBytes = (nuint)(HeadDim * elementBytes);
+        ElementBytes = elementBytes;
         _headBytes = checked(_positionBytes * (nuint)MaxPositions);
         _slotBytes = checked(_headBytes * (nuint)KvHeadCount);
         _pools = new KvMemory[2 * LayerCount];
@@ -58,8 +61,11 @@ public sealed unsafe class KvCache : IDisposable
     /// <summary>Positions per slot.</summary>
     public int MaxPositions { get; }
 
+    /// <summary>Bytes of one element.</summary>
+    public int ElementBytes { get; }
+
     /// <summary>Bytes of keys and values of one position over all layers.</summary>
-    public long BytesPerPosition => 2L * LayerCount * KvHeadCount * HeadDim * sizeof(float);
+    public long BytesPerPosition => 2L * LayerCount * KvHeadCount * HeadDim * ElementBytes;
 
     /// <summary>Address of a layer's keys from a slot on.</summary>
     public nint Keys(int layer, int slot) => AddressOf(2 * layer, slot);

@@ -64,10 +64,16 @@ internal sealed class DecoderBinding : IDisposable
     private void BindCache(KvCache cache, int firstSlot, int rows)
     {
         long[] shape = [rows, cache.KvHeadCount, cache.MaxPositions, cache.HeadDim];
+        var type = cache.ElementBytes switch
+        {
+            1 => OrtElementType.I8,
+            2 => OrtElementType.F16,
+            _ => OrtElementType.F32,
+        };
         for (var layer = 0; layer < cache.LayerCount; layer++)
         {
-            using var keys = OrtValue.FromMemory(cache.Keys(layer, firstSlot), shape, OrtElementType.F32);
-            using var values = OrtValue.FromMemory(cache.Values(layer, firstSlot), shape, OrtElementType.F32);
+            using var keys = OrtValue.FromMemory(cache.Keys(layer, firstSlot), shape, type);
+            using var values = OrtValue.FromMemory(cache.Values(layer, firstSlot), shape, type);
             _binding.BindInput(DecoderContract.PastKey(layer), keys);
             _binding.BindInput(DecoderContract.PastValue(layer), values);
             _binding.BindOutput(DecoderContract.PresentKey(layer), keys);

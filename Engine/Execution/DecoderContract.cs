@@ -16,6 +16,16 @@ internal static class DecoderContract
 
     private const long Any = -1;
 
+    /// <summary>Type of keys and values that a manifest's <c>precision.kv</c> names.</summary>
+    /// <exception cref="ModelPackageException">One that this build does not run.</exception>
+    public static OrtElementType KvType(string kv) => kv switch
+    {
+        "f32" => OrtElementType.F32,
+        "f16" => OrtElementType.F16,
+        "int8" => OrtElementType.I8,
+        _ => throw new ModelPackageException(ModelPackage.ManifestFileName, "$.precision.kv", "f32, f16 or int8 (what this build runs)", kv),
+    };
+
     public static string PastKey(int layer) => Name("past_key_", layer);
 
     public static string PastValue(int layer) => Name("past_value_", layer);
@@ -27,10 +37,12 @@ internal static class DecoderContract
     /// <summary>Checks names, element types and shapes.</summary>
     /// <param name="file">File of the graph, for the error.</param>
     /// <param name="architecture">What the manifest says.</param>
+    /// <param name="kv">Type of keys and values.</param>
     /// <param name="inputs">Inputs of the loaded graph.</param>
     /// <param name="outputs">Outputs of the loaded graph.</param>
     /// <exception cref="ModelPackageException">The graph is not the one that the manifest describes.</exception>
-    public static void Check(string file, Architecture architecture, IReadOnlyList<OrtTensorSpec> inputs, IReadOnlyList<OrtTensorSpec> outputs)
+    public static void Check(
+        string file, Architecture architecture, OrtElementType kv, IReadOnlyList<OrtTensorSpec> inputs, IReadOnlyList<OrtTensorSpec> outputs)
     {
         long[] cache = [Any, architecture.KvHeadCount, architecture.MaxPositions, architecture.HeadDim];
         List<OrtTensorSpec> expectedInputs =
@@ -44,10 +56,10 @@ internal static class DecoderContract
         List<OrtTensorSpec> expectedOutputs = [new(Logits, OrtElementType.F32, [Any, architecture.VocabularySize])];
         for (var layer = 0; layer < architecture.LayerCount; layer++)
         {
-            expectedInputs.Add(new(PastKey(layer), OrtElementType.F32, cache));
-            expectedInputs.Add(new(PastValue(layer), OrtElementType.F32, cache));
-            expectedOutputs.Add(new(PresentKey(layer), OrtElementType.F32, cache));
-            expectedOutputs.Add(new(PresentValue(layer), OrtElementType.F32, cache));
+            expectedInputs.Add(new(PastKey(layer), kv, cache));
+            expectedInputs.Add(new(PastValue(layer), kv, cache));
+            expectedOutputs.Add(new(PresentKey(layer), kv, cache));
+            expectedOutputs.Add(new(PresentValue(layer), kv, cache));
         }
 
         CheckTotalLength(file, inputs);

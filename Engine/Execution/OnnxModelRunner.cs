@@ -19,17 +19,19 @@ public sealed class OnnxModelRunner : IModelRunner
     /// <param name="architecture">What the manifest says; the graph is checked against it.</param>
     /// <param name="padId">Stands before the first position in n-gram embeddings.</param>
     /// <param name="options">Slots and threads.</param>
+    /// <param name="kv">Type of keys and values: <c>f32</c>, <c>f16</c> or <c>int8</c>.</param>
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or is not what the manifest says.</exception>
     /// <exception cref="OrtLibraryException">The native runtime cannot be used.</exception>
-    public OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options)
+    public OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options, string kv = "f32")
     {
+        var kvType = DecoderContract.KvType(kv);
         _session = GraphLoader.Load(decoderPath, options.Threads);
         try
         {
-            DecoderContract.Check(Path.GetFileName(decoderPath), architecture, _session.Inputs, _session.Outputs);
+            DecoderContract.Check(Path.GetFileName(decoderPath), architecture, kvType, _session.Inputs, _session.Outputs);
             _totalLengthRank = _session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count;
             _buffers = new StepBuffers(architecture, options.MaxSlots, padId);
-            Cache = new KvCache(architecture, options.MaxSlots);
+            Cache = new KvCache(architecture, options.MaxSlots, OrtValue.SizeOf(kvType));
         }
         catch
         {

@@ -15,7 +15,9 @@ public static class OnnxModels
     public static IModelRunner Load(ModelPackage package, EngineOptions options, out ICodebook? codebook)
     {
         var manifest = package.Manifest;
-        var runner = new OnnxModelRunner(package.DecoderPath, manifest.Architecture, package.Vocabulary.PadId, options);
+        if (manifest.Precision.Device != "cpu")
+            throw new ModelPackageException(ModelPackage.ManifestFileName, "$.precision.device", "cpu (what this build runs)", manifest.Precision.Device);
+        var runner = new OnnxModelRunner(package.DecoderPath, manifest.Architecture, package.Vocabulary.PadId, options, manifest.Precision.Kv);
         try
         {
             codebook = manifest.Codebook is null

@@ -22,6 +22,9 @@ public enum OrtElementType
 
     /// <summary>64-bit signed integer.</summary>
     I64 = 7,
+
+    /// <summary>16-bit floating point.</summary>
+    F16 = 10,
 }
 
 /// <summary>A tensor of the runtime.</summary>
@@ -102,6 +105,7 @@ public sealed unsafe class OrtValue : OrtHandle
     {
         OrtElementType.F32 or OrtElementType.I32 => 4,
         OrtElementType.I64 => 8,
+        OrtElementType.F16 => 2,
         OrtElementType.U8 or OrtElementType.I8 => 1,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type that Tessera uses"),
     };

@@ -9,8 +9,9 @@ internal static class GraphContract
     private const long Open = -1;
 
     /// <summary>Checks decoder.onnx.</summary>
-    public static void CheckDecoder(GraphProto graph, Architecture architecture)
+    public static void CheckDecoder(GraphProto graph, Architecture architecture, string kvPrecision)
     {
+        var kvType = OnnxTypes.OfKv(kvPrecision);
         long[] kv = [Open, architecture.KvHeadCount, architecture.MaxPositions, architecture.HeadDim];
         List<Port> inputs =
         [
@@ -24,10 +25,10 @@ internal static class GraphContract
         List<Port> outputs = [new("logits", OnnxTypes.Float, [Open, architecture.VocabularySize])];
         for (var layer = 0; layer < architecture.LayerCount; layer++)
         {
-            inputs.Add(new Port($"past_key_{layer}", OnnxTypes.Float, kv));
-            inputs.Add(new Port($"past_value_{layer}", OnnxTypes.Float, kv));
-            outputs.Add(new Port($"present_key_{layer}", OnnxTypes.Float, kv));
-            outputs.Add(new Port($"present_value_{layer}", OnnxTypes.Float, kv));
+            inputs.Add(new Port($"past_key_{layer}", kvType, kv));
+            inputs.Add(new Port($"past_value_{layer}", kvType, kv));
+            outputs.Add(new Port($"present_key_{layer}", kvType, kv));
+            outputs.Add(new Port($"present_value_{layer}", kvType, kv));
         }
 
         Check(ModelPackage.DecoderFileName, graph, inputs, outputs, "logits");

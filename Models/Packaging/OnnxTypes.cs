@@ -6,6 +6,15 @@ internal static class OnnxTypes
     /// <summary>float32.</summary>
     public const int Float = 1;
 
+    /// <summary>int8.</summary>
+    public const int Int8 = 3;
+
+    /// <summary>float16.</summary>
+    public const int Float16 = 10;
+
+    /// <summary>bfloat16.</summary>
+    public const int BFloat16 = 16;
+
     /// <summary>int32.</summary>
     public const int Int32 = 6;
 
@@ -26,10 +35,22 @@ internal static class OnnxTypes
         _ => null,
     };
 
+    /// <summary>Type of keys and values that a manifest calls <paramref name="kv"/>.</summary>
+    public static int OfKv(string kv) => kv switch
+    {
+        "f16" => Float16,
+        "bf16" => BFloat16,
+        "int8" => Int8,
+        _ => Float,
+    };
+
     /// <summary>Name of a type in errors.</summary>
     public static string NameOf(int type) => type switch
     {
         Float => "float32",
+        Int8 => "int8",
+        Float16 => "float16",
+        BFloat16 => "bfloat16",
         Int32 => "int32",
         Int64 => "int64",
         _ => $"element type {type}",

@@ -156,7 +156,7 @@ public sealed class ManifestTests : PackageTestBase
 
     [Fact]
     public void Load_UnknownKvPrecision_IsRefused() =>
-        AssertManifestRefused("$.precision.kv", manifest => manifest with { Precision = manifest.Precision with { Kv = "f16" } });
+        AssertManifestRefused("$.precision.kv", manifest => manifest with { Precision = manifest.Precision with { Kv = "f8" } });
 
     [Fact]
     public void Load_LatentsPastVocabulary_IsRefused() =>
