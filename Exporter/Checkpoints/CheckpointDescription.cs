@@ -42,6 +42,12 @@ internal sealed record CheckpointDescription
     /// <exception cref="ExportException">A field is missing or wrong.</exception>
     public static CheckpointDescription Read(string path)
     {
+        if (!File.Exists(path))
+        {
+            throw new ExportException(
+                FileName, "file", "the description that Training or `tessera-export extend` writes", $"nothing in {Path.GetDirectoryName(path)}");
+        }
+
         var json = JsonFile.Open(path);
         return new CheckpointDescription
         {

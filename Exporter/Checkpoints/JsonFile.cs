@@ -7,8 +7,8 @@ namespace Tessera.Exporter.Checkpoints;
 /// </summary>
 internal sealed class JsonFile
 {
-    // Configuration files are a few kilobytes; a larger one is something else.
-    private const long MaxBytes = 16 << 20;
+    // Configuration files are a few kilobytes and an index of shards a few megabytes; a larger one is something else.
+    private const long DefaultMaxBytes = 16 << 20;
 
     private readonly string _file;
     private readonly string _path;
@@ -22,8 +22,10 @@ internal sealed class JsonFile
     }
 
     /// <summary>Reads a file whose root is an object.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="maxBytes">A larger one is refused unread.</param>
     /// <exception cref="ExportException">Missing, too long, not JSON, or not an object.</exception>
-    public static JsonFile Open(string path)
+    public static JsonFile Open(string path, long maxBytes = DefaultMaxBytes)
     {
         var name = Path.GetFileName(path);
         var file = new FileInfo(path);
@@ -32,9 +34,9 @@ internal sealed class JsonFile
             throw new ExportException(name, "file", "a JSON file", $"nothing in {Path.GetDirectoryName(path)}");
         }
 
-        if (file.Length > MaxBytes)
+        if (file.Length > maxBytes)
         {
-            throw new ExportException(name, "length", $"at most {MaxBytes} bytes", $"{file.Length}");
+            throw new ExportException(name, "length", $"at most {maxBytes} bytes", $"{file.Length}");
         }
 
         try
@@ -54,6 +56,9 @@ internal sealed class JsonFile
 
     /// <summary>Whether the field is there and not null.</summary>
     public bool Has(string name) => _element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null;
+
+    /// <summary>Whether there is no such field, not even a null.</summary>
+    public bool IsAbsent(string name) => !_element.TryGetProperty(name, out _);
 
     /// <summary>A whole number within bounds.</summary>
     public int Int(string name, int min, int max, int? otherwise = null)
@@ -164,12 +169,52 @@ internal sealed class JsonFile
             : throw Bad(name, "a list of objects");
     }
 
+    /// <summary>Members of this object, each a text.</summary>
+    public IReadOnlyDictionary<string, string> TextMembers()
+    {
+        var members = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var property in _element.EnumerateObject())
+        {
+            var name = NameOf(property);
+            members[name] = property.Value.ValueKind == JsonValueKind.String ? TextOf(property.Value, name) : throw Bad(name, "a text");
+        }
+
+        return members;
+    }
+
+    /// <summary>A whole number, or the first one of a list of them; null when there is none.</summary>
+    public int? FirstInt(string name)
+    {
+        if (!Has(name))
+        {
+            return null;
+        }
+
+        var element = _element.GetProperty(name);
+        var first = element.ValueKind == JsonValueKind.Array && element.GetArrayLength() > 0 ? element[0] : element;
+        return first.ValueKind == JsonValueKind.Number && first.TryGetInt32(out var number) && number >= 0
+            ? number
+            : throw Bad(name, "a whole number from 0, or a list of them");
+    }
+
     /// <summary>The error for a field whose value cannot be used.</summary>
     public ExportException Bad(string name, string expected) => new(_file, PathOf(name), expected, Describe(name));
 
     private string PathOf(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
 
     private JsonElement Get(string name, string expected) => _element.TryGetProperty(name, out var value) ? value : throw Bad(name, expected);
+
+    private string NameOf(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new ExportException(_file, _path.Length == 0 ? "file" : _path, "keys of Unicode text", "a lone surrogate", exception);
+        }
+    }
 
     private string TextOf(JsonElement element, string name)
     {

@@ -1,4 +1,5 @@
 using Tessera.Exporter.Checkpoints;
+using Tessera.Exporter.Graphs.Formats;
 using Tessera.Exporter.Onnx;
 using Tessera.Exporter.Weights;
 using Tessera.Protos.Onnx;
@@ -6,41 +7,51 @@ using Tessera.Protos.Onnx;
 namespace Tessera.Exporter.Graphs;
 
 /// <summary>
-/// Writes <c>decoder.onnx</c> in single precision: attention with a KV cache in place, and logits only of the rows that are asked for.
-/// B = rows, S = positions of each row that run, R = rows of the flattened [B * S] whose logits are wanted.
+/// Writes <c>decoder.onnx</c>: attention with a KV cache in place, and logits only of the rows that are asked for.
+/// B = rows, S = positions of each row that run, M = B * S, R = rows of the flattened [M] whose logits are wanted.
 /// </summary>
 internal sealed class DecoderGraph
 {
     private const string Prefix = "model";
 
     private readonly CheckpointConfig _config;
-    private readonly SafeTensorsFile _weights;
+    private readonly DecoderPrecision _precision;
+    private readonly CheckpointWeights _weights;
     private readonly OnnxGraphBuilder _graph;
-    private readonly Action _layerWritten;
+    private readonly WeightFormat _format;
+    private readonly DecoderAttention _attention;
 
-    private DecoderGraph(CheckpointConfig config, SafeTensorsFile weights, OnnxGraphBuilder graph, Action layerWritten)
+    private DecoderGraph(CheckpointConfig config, DecoderPrecision precision, CheckpointWeights weights, OnnxGraphBuilder graph)
     {
         _config = config;
+        _precision = precision;
         _weights = weights;
         _graph = graph;
-        _layerWritten = layerWritten;
+        _format = WeightFormat.Create(graph, precision);
+        _attention = new DecoderAttention(config, precision, weights, graph, _format);
     }
 
     /// <summary>Writes the graph and its data file.</summary>
     /// <param name="path">The .onnx file, which must not exist.</param>
     /// <param name="config">Shape of the model.</param>
-    /// <param name="weights">Its weights; each is read once.</param>
-    /// <param name="layerWritten">Called after each layer; may throw to stop.</param>
+    /// <param name="precision">Number formats; keys and values of <c>int8</c> are written as <c>f32</c> until their scales are known.</param>
+    /// <param name="weights">Its weights.</param>
+    /// <param name="layerWritten">Called after each layer, and once more after the head; may throw to stop.</param>
+    /// <returns>Files of the checkpoint that the graph points into: they must be beside it.</returns>
     /// <exception cref="ExportException">A tensor is missing, has another shape, is not finite, or belongs to no part of this architecture.</exception>
-    public static void Write(string path, CheckpointConfig config, SafeTensorsFile weights, Action layerWritten)
+    public static IReadOnlyCollection<SafeTensorsFile> Write(
+        string path, CheckpointConfig config, DecoderPrecision precision, CheckpointWeights weights, Action layerWritten)
     {
         using var graph = new OnnxGraphBuilder(path, "decoder");
-        new DecoderGraph(config, weights, graph, layerWritten).Build();
+        var decoder = new DecoderGraph(config, precision, weights, graph);
+        CheckTypes(weights);
+        decoder.Build(layerWritten);
         RefuseUnusedTensors(config, weights);
         graph.Save();
+        return decoder._format.ReferencedFiles;
     }
 
-    private void Build()
+    private void Build(Action layerWritten)
     {
         DeclareInputs();
         var residual = Embed();
@@ -49,10 +60,11 @@ internal sealed class DecoderGraph
         for (var layer = 0; layer < _config.LayerCount; layer++)
         {
             (residual, normed) = Layer(layer, residual, normed);
-            _layerWritten();
+            layerWritten();
         }
 
         Head(normed);
+        layerWritten();
     }
 
     private void DeclareInputs()
@@ -66,31 +78,15 @@ internal sealed class DecoderGraph
             _graph.Input("previous_ids", OnnxElementType.Int64, "B", _config.NgramEmbeddings);
         }
 
-        for (var layer = 0; layer < _config.LayerCount; layer++)
-        {
-            _graph.Input($"past_key_{layer}", OnnxElementType.Float, "B", _config.KvHeadCount, _config.MaxPositions, _config.HeadDim);
-            _graph.Input($"past_value_{layer}", OnnxElementType.Float, "B", _config.KvHeadCount, _config.MaxPositions, _config.HeadDim);
-        }
-
         _graph.Output("logits", OnnxElementType.Float, "R", _config.VocabularySize);
-        for (var layer = 0; layer < _config.LayerCount; layer++)
-        {
-            _graph.Output($"present_key_{layer}", OnnxElementType.Float, "B", _config.KvHeadCount, _config.MaxPositions, _config.HeadDim);
-            _graph.Output($"present_value_{layer}", OnnxElementType.Float, "B", _config.KvHeadCount, _config.MaxPositions, _config.HeadDim);
-        }
-
-        var (cosines, sines) = RotaryCache.Compute(_config.MaxPositions, _config.HeadDim, _config.RopeTheta);
-        _graph.Weights("rotary.cos", cosines, _config.MaxPositions, _config.HeadDim / 2);
-        _graph.Weights("rotary.sin", sines, _config.MaxPositions, _config.HeadDim / 2);
-        _graph.Integers("flat_shape", -1, _config.HiddenSize);
-        _graph.Integers("flat_attention_shape", -1, _config.HeadCount * _config.HeadDim);
+        _attention.Declare();
+        _graph.Integers("flat_shape", -1);
     }
 
-    /// <summary>Embedding of each id, plus those of the n ids before it. Gives [B, S, d].</summary>
+    /// <summary>Embedding of each id, plus those of the n ids before it. Gives [M, d].</summary>
     private string Embed()
     {
-        var table = Table($"{Prefix}.embed_tokens.weight");
-        var sum = _graph.Node("Gather", "embed_tokens", [table, "input_ids"], OnnxAttribute.Int("axis", 0));
+        var sum = _format.Gather("embed_tokens", Table($"{Prefix}.embed_tokens.weight"), _graph.Node("Reshape", "ids", ["input_ids", "flat_shape"]));
         if (_config.NgramEmbeddings == 0)
         {
             return sum;
@@ -105,8 +101,8 @@ internal sealed class DecoderGraph
                 "Slice",
                 $"ids_{back}_back",
                 ["all_ids", _graph.Integers($"slice_{back}_start", _config.NgramEmbeddings - back), _graph.Integers($"slice_{back}_end", -back), "slice_axis"]);
-            var embedding = _graph.Node(
-                "Gather", $"embed_{back}_back", [Table($"{Prefix}.ngram_embeddings.{back}.weight"), ids], OnnxAttribute.Int("axis", 0));
+            var flat = _graph.Node("Reshape", $"{ids}.flat", [ids, "flat_shape"]);
+            var embedding = _format.Gather($"embed_{back}_back", Table($"{Prefix}.ngram_embeddings.{back}.weight"), flat);
             sum = _graph.Node("Add", $"embed_sum_{back}", [sum, embedding]);
         }
 
@@ -118,16 +114,17 @@ internal sealed class DecoderGraph
     private (string Residual, string Normed) Layer(int layer, string residual, string normed)
     {
         var name = $"layers.{layer}";
-        var attention = Attention(layer, normed);
+        var attention = _attention.Add(layer, normed);
         var last = layer == _config.LayerCount - 1;
         if (last)
         {
-            residual = WantedRows(residual, "flat_shape", $"{name}.residual_rows");
-            attention = WantedRows(attention, "flat_attention_shape", $"{name}.attention_rows");
+            _format.MayBeEmpty = true;
+            residual = WantedRows(residual, $"{name}.residual_rows");
+            attention = WantedRows(attention, $"{name}.attention_rows");
         }
 
         var projected = Linear(
-            $"{name}.o_proj", attention, $"{Prefix}.{name}.self_attn.o_proj.weight", _config.HeadCount * _config.HeadDim, _config.HiddenSize);
+            $"{name}.o_proj", attention, $"{Prefix}.{name}.self_attn.o_proj", _config.HeadCount * _config.HeadDim, _config.HiddenSize, _config.OutputBias);
         (residual, normed) = SkipNorm($"{name}.mlp_input", residual, projected, $"{Prefix}.{name}.post_attention_layernorm.weight");
         var mlp = Mlp(name, normed);
         return last
@@ -135,60 +132,42 @@ internal sealed class DecoderGraph
             : SkipNorm($"layers.{layer + 1}.attention_input", residual, mlp, $"{Prefix}.layers.{layer + 1}.input_layernorm.weight");
     }
 
-    /// <summary>Grouped-query attention over the cache. Gives [B, S, heads * headDim].</summary>
-    private string Attention(int layer, string normed)
-    {
-        var name = $"layers.{layer}";
-        var qkv = _graph.Node("MatMul", $"{name}.qkv", [normed, PackedQkv(layer)]);
-        var output = $"{name}.attention";
-        _graph.Node(
-            OnnxGraphBuilder.MicrosoftDomain,
-            "GroupQueryAttention",
-            [output, $"present_key_{layer}", $"present_value_{layer}"],
-            [qkv, "", "", $"past_key_{layer}", $"past_value_{layer}", "seqlens_k", "total_sequence_length", "rotary.cos", "rotary.sin"],
-            OnnxAttribute.Int("num_heads", _config.HeadCount),
-            OnnxAttribute.Int("kv_num_heads", _config.KvHeadCount),
-            OnnxAttribute.Float("scale", (float)(1 / Math.Sqrt(_config.HeadDim))),
-            OnnxAttribute.Int("do_rotary", 1));
-        return output;
-    }
-
-    /// <summary>q, k and v side by side, [d, (heads + 2 kvHeads) * headDim].</summary>
-    private string PackedQkv(int layer)
-    {
-        var hidden = _config.HiddenSize;
-        var queries = _config.HeadCount * _config.HeadDim;
-        var keys = _config.KvHeadCount * _config.HeadDim;
-        var source = $"{Prefix}.layers.{layer}.self_attn";
-        var rows = queries + (2 * keys);
-        var packed = new float[checked(rows * hidden)];
-        _weights.ReadFloats(_weights.Require($"{source}.q_proj.weight", queries, hidden)).CopyTo(packed, 0);
-        _weights.ReadFloats(_weights.Require($"{source}.k_proj.weight", keys, hidden)).CopyTo(packed, queries * hidden);
-        _weights.ReadFloats(_weights.Require($"{source}.v_proj.weight", keys, hidden)).CopyTo(packed, (queries + keys) * hidden);
-        return _graph.Weights($"layers.{layer}.qkv.weight", Matrix.Transpose(packed, rows, hidden), hidden, rows);
-    }
-
     /// <summary>down(silu(gate(x)) * up(x)).</summary>
     private string Mlp(string name, string input)
     {
         var source = $"{Prefix}.{name}.mlp";
         var (hidden, inner) = (_config.HiddenSize, _config.IntermediateSize);
-        var gate = Linear($"{name}.gate_proj", input, $"{source}.gate_proj.weight", hidden, inner);
-        var up = Linear($"{name}.up_proj", input, $"{source}.up_proj.weight", hidden, inner);
+        var (gate, up) = GateAndUp(name, source, input);
         var activated = _graph.Node("Mul", $"{name}.silu", [gate, _graph.Node("Sigmoid", $"{name}.sigmoid", [gate])]);
         var product = _graph.Node("Mul", $"{name}.gated", [activated, up]);
-        return Linear($"{name}.down_proj", product, $"{source}.down_proj.weight", inner, hidden);
+        return Linear($"{name}.down_proj", product, $"{source}.down_proj", inner, hidden, _config.MlpBias);
     }
 
-    /// <summary>The wanted rows of the flattened [B * S, ...]. Gives [R, ...].</summary>
-    private string WantedRows(string values, string shape, string name) =>
-        _graph.Node("Gather", name, [_graph.Node("Reshape", $"{name}.flat", [values, shape]), "logits_rows"], OnnxAttribute.Int("axis", 0));
-
-    private string Linear(string name, string input, string source, int inputs, int outputs)
+    private (string Gate, string Up) GateAndUp(string name, string source, string input)
     {
-        var weight = Matrix.Transpose(_weights.ReadFloats(_weights.Require(source, outputs, inputs)), outputs, inputs);
-        return _graph.Node("MatMul", name, [input, _graph.Weights($"{name}.weight", weight, inputs, outputs)]);
+        var (hidden, inner) = (_config.HiddenSize, _config.IntermediateSize);
+        var stack = new WeightMatrix(_weights, hidden, [($"{source}.gate_proj.weight", inner), ($"{source}.up_proj.weight", inner)]);
+        if (!_format.Fuses(stack))
+        {
+            return (
+                Linear($"{name}.gate_proj", input, $"{source}.gate_proj", hidden, inner, _config.MlpBias),
+                Linear($"{name}.up_proj", input, $"{source}.up_proj", hidden, inner, _config.MlpBias));
+        }
+
+        var bias = _config.MlpBias ? _attention.Bias($"{name}.gate_up.bias", ($"{source}.gate_proj.bias", inner), ($"{source}.up_proj.bias", inner)) : null;
+        var both = _format.Linear($"{name}.gate_up", input, stack, bias);
+        _graph.Node("", "Split", [$"{name}.gate", $"{name}.up"], [both], OnnxAttribute.Int("axis", -1));
+        return ($"{name}.gate", $"{name}.up");
     }
+
+    /// <summary>The wanted rows of [M, ...]. Gives [R, ...].</summary>
+    private string WantedRows(string values, string name) => _graph.Node("Gather", name, [values, "logits_rows"], OnnxAttribute.Int("axis", 0));
+
+    private string Linear(string name, string input, string source, int inputs, int outputs, bool hasBias) => _format.Linear(
+        name,
+        input,
+        new WeightMatrix(_weights, $"{source}.weight", outputs, inputs),
+        hasBias ? _attention.Bias($"{name}.bias", ($"{source}.bias", outputs)) : null);
 
     /// <summary>residual + addition, and its norm, in one operator.</summary>
     private (string Residual, string Normed) SkipNorm(string name, string residual, string addition, string source)
@@ -202,32 +181,46 @@ internal sealed class DecoderGraph
         return ($"{name}.residual", name);
     }
 
-    /// <summary>Logits of the wanted rows, [R, V]; the head's weight keeps its [V, d], so that a tied one is stored once.</summary>
+    /// <summary>Logits of the wanted rows, [R, V], always in single precision.</summary>
     private void Head(string normed)
     {
-        var head = _config.TiedHead ? $"{Prefix}.embed_tokens.weight" : Table("lm_head.weight");
-        _graph.Node("Gemm", "logits", [normed, head], OnnxAttribute.Int("transB", 1));
+        var table = Table(_config.TiedHead ? $"{Prefix}.embed_tokens.weight" : "lm_head.weight");
+        if (_precision.Activations == OnnxElementType.Float)
+        {
+            _format.Linear("lm_head", normed, table, output: "logits");
+        }
+        else
+        {
+            _graph.Node("Cast", "logits", [_format.Linear("lm_head", normed, table)], OnnxAttribute.Int("to", (long)OnnxElementType.Float));
+        }
     }
 
-    private string Table(string source)
-    {
-        var (rows, columns) = (_config.VocabularySize, _config.HiddenSize);
-        return _graph.Weights(source, _weights.ReadFloats(_weights.Require(source, rows, columns)), rows, columns);
-    }
+    private WeightMatrix Table(string source) => new(_weights, source, _config.VocabularySize, _config.HiddenSize);
 
-    private string Norm(string source) => _graph.Weights(source, _weights.ReadFloats(_weights.Require(source, _config.HiddenSize)), _config.HiddenSize);
+    private string Norm(string source) => _attention.Vector(source, _weights.ReadFloats(source, _config.HiddenSize));
 
     private AttributeProto[] NormAttributes() =>
         [OnnxAttribute.Int("axis", -1), OnnxAttribute.Float("epsilon", _config.NormEpsilon), OnnxAttribute.Int("stash_type", 1)];
 
-    private static void RefuseUnusedTensors(CheckpointConfig config, SafeTensorsFile weights)
+    /// <summary>Old checkpoints store the frequencies, and a tied head may be stored twice; both follow from the rest.</summary>
+    private static bool IsRepeated(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    /// <summary>Types may differ from tensor to tensor, but what is no number with a fraction is no weight: the checkpoint is quantised already.</summary>
+    private static void CheckTypes(CheckpointWeights weights)
     {
-        foreach (var name in weights.UnusedTensors)
+        if (weights.Parts.FirstOrDefault(part => !part.Tensor.Type.IsFloat()) is { } part)
         {
-            // Old checkpoints store the frequencies, and a tied head may be stored twice; both follow from the rest.
-            if (!name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) && !(config.TiedHead && name == "lm_head.weight"))
+            throw new ExportException(part.File.Name, part.Tensor.Name, "F32, F16, BF16 or F64 elements", $"{part.Tensor.Type}");
+        }
+    }
+
+    private static void RefuseUnusedTensors(CheckpointConfig config, CheckpointWeights weights)
+    {
+        foreach (var part in weights.Unused)
+        {
+            if (!weights.AllowsMoreRows && !IsRepeated(part.Tensor.Name) && !(config.TiedHead && part.Tensor.Name == "lm_head.weight"))
             {
-                throw new ExportException(weights.Name, name, "only tensors of this architecture", "one that no part of it takes");
+                throw new ExportException(part.File.Name, part.Tensor.Name, "only tensors of this architecture", "one that no part of it takes");
             }
         }
     }

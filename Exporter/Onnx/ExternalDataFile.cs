@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Tessera.Protos.Onnx;
 
 namespace Tessera.Exporter.Onnx;
@@ -9,23 +8,35 @@ internal sealed class ExternalDataFile(string path) : IDisposable
     /// <summary>Every tensor starts at a multiple of this: one page.</summary>
     public const int Alignment = 4096;
 
+    private const int BufferBytes = 1 << 20;
+
     private FileStream? _stream;
 
-    /// <summary>Appends the elements and lets the tensor point to them.</summary>
+    /// <summary>Appends a tensor's elements and lets the tensor point to them.</summary>
     /// <param name="tensor">Gets location, offset and length.</param>
-    /// <param name="values">Elements in row-major order.</param>
-    public void Append(TensorProto tensor, ReadOnlySpan<float> values)
+    /// <param name="byteCount">Its bytes.</param>
+    /// <param name="write">Writes them; exactly as many.</param>
+    public void Append(TensorProto tensor, long byteCount, Action<Stream> write)
     {
-        _stream ??= new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1 << 16);
+        _stream ??= new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, BufferBytes);
         var offset = (_stream.Position + Alignment - 1) / Alignment * Alignment;
         _stream.Write(new byte[offset - _stream.Position]);
-        var bytes = MemoryMarshal.AsBytes(values);
-        _stream.Write(bytes);
+        write(_stream);
+        if (_stream.Position - offset != byteCount)
+        {
+            throw new InvalidOperationException($"Tensor '{tensor.Name}' has {byteCount} bytes; {_stream.Position - offset} were written.");
+        }
 
+        Point(tensor, Path.GetFileName(path), offset, byteCount);
+    }
+
+    /// <summary>Lets a tensor point to a stretch of a file beside the graph.</summary>
+    public static void Point(TensorProto tensor, string location, long offset, long byteCount)
+    {
         tensor.DataLocation = TensorProto.Types.DataLocation.External;
-        tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = Path.GetFileName(path) });
+        tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
         tensor.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = $"{offset}" });
-        tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = $"{(long)values.Length * sizeof(float)}" });
+        tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = $"{byteCount}" });
     }
 
     /// <inheritdoc />

@@ -37,6 +37,9 @@ internal sealed class OnnxGraphBuilder : IDisposable
         _graph = new GraphProto { Name = name };
     }
 
+    /// <summary>Whether something of that name is there.</summary>
+    public bool Has(string name) => _names.Contains(name);
+
     /// <summary>Declares an input and gives its name back.</summary>
     public string Input(string name, OnnxElementType type, params ReadOnlySpan<OnnxDimension> shape)
     {
@@ -48,44 +51,92 @@ internal sealed class OnnxGraphBuilder : IDisposable
     /// <summary>Declares an output; a node must produce it.</summary>
     public void Output(string name, OnnxElementType type, params ReadOnlySpan<OnnxDimension> shape) => _graph.Output.Add(Value(name, type, shape));
 
-    /// <summary>Adds a tensor of weights.</summary>
+    /// <summary>Adds a tensor of weights in single precision.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="values">Elements in row-major order.</param>
     /// <param name="shape">Dimensions; their product is the number of elements.</param>
     public string Weights(string name, ReadOnlySpan<float> values, params ReadOnlySpan<long> shape)
     {
-        var tensor = Tensor(name, OnnxElementType.Float, values.Length, shape);
-        var bytes = MemoryMarshal.AsBytes(values);
-        if (bytes.Length < InlineLimitBytes)
+        var bytes = MemoryMarshal.AsBytes(values).ToArray();
+        return Stored(name, OnnxElementType.Float, shape, stream => stream.Write(bytes));
+    }
+
+    /// <summary>Adds a tensor whose bytes are written as they are made, so that a large one is never in memory as a whole.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="type">Type of its elements.</param>
+    /// <param name="shape">Dimensions.</param>
+    /// <param name="write">Writes the elements in row-major order, little endian.</param>
+    public string Stored(string name, OnnxElementType type, ReadOnlySpan<long> shape, Action<Stream> write)
+    {
+        var tensor = Tensor(name, type, shape);
+        var byteCount = BytesOf(tensor, type);
+        if (byteCount < InlineLimitBytes)
         {
-            tensor.RawData = ByteString.CopyFrom(bytes);
+            using var memory = new MemoryStream();
+            write(memory);
+            tensor.RawData = ByteString.CopyFrom(memory.GetBuffer().AsSpan(0, (int)memory.Length));
+            if (memory.Length != byteCount)
+            {
+                throw new InvalidOperationException($"Tensor '{name}' has {byteCount} bytes; {memory.Length} were written.");
+            }
         }
         else
         {
-            _external.Append(tensor, values);
+            _external.Append(tensor, byteCount, write);
         }
 
+        return name;
+    }
+
+    /// <summary>Adds a tensor whose bytes lie in a file that will be beside the graph.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="type">Type of its elements.</param>
+    /// <param name="shape">Dimensions.</param>
+    /// <param name="location">Name of the file.</param>
+    /// <param name="offset">First byte in it.</param>
+    public string Reference(string name, OnnxElementType type, ReadOnlySpan<long> shape, string location, long offset)
+    {
+        var tensor = Tensor(name, type, shape);
+        ExternalDataFile.Point(tensor, location, offset, BytesOf(tensor, type));
+        return name;
+    }
+
+    /// <summary>Adds another tensor over the bytes of one that is there, with a shape of its own.</summary>
+    public string SameBytes(string name, string existing, ReadOnlySpan<long> shape)
+    {
+        var source = _graph.Initializer.First(tensor => tensor.Name == existing);
+        var tensor = Tensor(name, (OnnxElementType)source.DataType, shape);
+        tensor.RawData = source.RawData;
+        tensor.DataLocation = source.DataLocation;
+        tensor.ExternalData.AddRange(source.ExternalData.Select(entry => entry.Clone()));
         return name;
     }
 
     /// <summary>Adds a small list of whole numbers (axes, shapes, slices).</summary>
     public string Integers(string name, params ReadOnlySpan<long> values)
     {
-        Tensor(name, OnnxElementType.Int64, values.Length, [values.Length]).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values));
+        Tensor(name, OnnxElementType.Int64, [values.Length]).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values));
         return name;
     }
 
     /// <summary>Adds one whole number as a scalar.</summary>
     public string Integer(string name, long value)
     {
-        Tensor(name, OnnxElementType.Int64, 1, []).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in value)));
+        Tensor(name, OnnxElementType.Int64, []).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in value)));
+        return name;
+    }
+
+    /// <summary>Adds one small number as a scalar of 8 bits.</summary>
+    public string Byte(string name, byte value)
+    {
+        Tensor(name, OnnxElementType.UInt8, []).RawData = ByteString.CopyFrom(value);
         return name;
     }
 
     /// <summary>Adds one number as a scalar.</summary>
     public string Number(string name, float value)
     {
-        Tensor(name, OnnxElementType.Float, 1, []).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<float>(in value)));
+        Tensor(name, OnnxElementType.Float, []).RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<float>(in value)));
         return name;
     }
 
@@ -175,25 +226,17 @@ internal sealed class OnnxGraphBuilder : IDisposable
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
     }
 
-    private TensorProto Tensor(string name, OnnxElementType type, int elementCount, ReadOnlySpan<long> shape)
+    private TensorProto Tensor(string name, OnnxElementType type, ReadOnlySpan<long> shape)
     {
-        var product = 1L;
         var tensor = new TensorProto { Name = name, DataType = (int)type };
-        foreach (var dimension in shape)
-        {
-            product = checked(product * dimension);
-            tensor.Dims.Add(dimension);
-        }
-
-        if (product != elementCount)
-        {
-            throw new InvalidOperationException($"Tensor '{name}' has {elementCount} elements and the shape of {product}.");
-        }
-
+        tensor.Dims.AddRange(shape.ToArray());
         Claim(name);
         _graph.Initializer.Add(tensor);
         return tensor;
     }
+
+    private static long BytesOf(TensorProto tensor, OnnxElementType type) =>
+        tensor.Dims.Aggregate((long)type.ByteSize(), static (product, dimension) => checked(product * dimension));
 
     private void Claim(string name)
     {

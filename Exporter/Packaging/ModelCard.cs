@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Tessera.Exporter.Checkpoints;
+using Tessera.Exporter.Graphs;
 using Tessera.Models;
 
 namespace Tessera.Exporter.Packaging;
@@ -12,7 +13,7 @@ internal static class ModelCard
     public const string FileName = "README.md";
 
     /// <summary>The card, the same text for the same model.</summary>
-    public static string Write(CheckpointDescription description, Architecture architecture, bool hasCodebook)
+    public static string Write(CheckpointDescription description, Architecture architecture, DecoderPrecision precision, bool hasCodebook)
     {
         var card = new StringBuilder();
         card.Append($"# {description.Name} {description.Version}\n\n");
@@ -22,16 +23,17 @@ internal static class ModelCard
         }
 
         card.Append("Licence of the weights: ").Append(description.License).Append(".\n\n");
-        WriteShape(card, description, architecture, hasCodebook);
+        WriteShape(card, description, architecture, precision, hasCodebook);
         WriteEvaluation(card, description.Evaluation);
-        WriteLimits(card, description, architecture);
+        WriteLimits(card, description, architecture, precision);
         card.Append("## Use\n\n");
         card.Append("This folder is a Tessera model package: `tessera.json` describes it and lists every file with its SHA-256. ");
         card.Append("`tessera-export verify --package FOLDER` runs it against the logits that were recorded in training (`reference.safetensors`).\n");
         return card.ToString();
     }
 
-    private static void WriteShape(StringBuilder card, CheckpointDescription description, Architecture architecture, bool hasCodebook)
+    private static void WriteShape(
+        StringBuilder card, CheckpointDescription description, Architecture architecture, DecoderPrecision precision, bool hasCodebook)
     {
         card.Append("## Shape\n\n| | |\n|---|---|\n");
         Row(card, "Family", architecture.Family);
@@ -41,6 +43,7 @@ internal static class ModelCard
         Row(card, "N-gram embeddings", architecture.NgramEmbeddings);
         Row(card, "Vocabulary", $"{architecture.VocabularySize}, of which {description.Latents.Count} latents");
         Row(card, "Positions", architecture.MaxPositions);
+        Row(card, "Weights; keys and values", $"{precision.Weights}; {precision.Kv}");
         Row(card, "Text tokens that one latent replaces (mean)", Number(description.Latents.TextTokensPerLatent, "0.##"));
         Row(card, "Codebook graphs", hasCodebook ? "yes" : "no");
         card.Append('\n');
@@ -65,7 +68,7 @@ internal static class ModelCard
         card.Append('\n');
     }
 
-    private static void WriteLimits(StringBuilder card, CheckpointDescription description, Architecture architecture)
+    private static void WriteLimits(StringBuilder card, CheckpointDescription description, Architecture architecture, DecoderPrecision precision)
     {
         card.Append("## Limits\n\n");
         foreach (var limit in description.Limits)
@@ -74,6 +77,11 @@ internal static class ModelCard
         }
 
         card.Append("- Only what the table shows was measured.\n");
+        if (description.Evaluation.Count > 0 && precision.Weights != "fp32")
+        {
+            card.Append($"- The table was measured in single precision; these weights are {precision.Weights}.\n");
+        }
+
         card.Append($"- A sequence has at most {architecture.MaxPositions} positions, latents included.\n");
         card.Append("- The hint of a latent is what the codebook decoder reads in it: lossy, and not what the model computed.\n\n");
     }

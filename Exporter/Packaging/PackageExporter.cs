@@ -12,13 +12,21 @@ namespace Tessera.Exporter.Packaging;
 /// <param name="Codebook">Folder with codebook.json and codebook.safetensors; null for a model without hints.</param>
 /// <param name="Output">The package folder to make.</param>
 /// <param name="Force">Whether a package that is already there is replaced.</param>
-internal sealed record ExportRequest(string Checkpoint, string? Codebook, string Output, bool Force);
+internal sealed record ExportRequest(string Checkpoint, string? Codebook, string Output, bool Force)
+{
+    /// <summary>Number formats of the decoder.</summary>
+    public DecoderPrecision Precision { get; init; } = DecoderPrecision.Fp32;
+
+    /// <summary>Positions of a sequence; null for the checkpoint's own.</summary>
+    public int? MaxPositions { get; init; }
+
+    /// <summary>Text file whose lines show the range of keys and values, for a cache in 8 bits; null for the sequences of the reference.</summary>
+    public string? Calibration { get; init; }
+}
 
 /// <summary>Turns a checkpoint into a model package.</summary>
 internal sealed class PackageExporter
 {
-    private const string WeightsFileName = "model.safetensors";
-
     private readonly ExportRequest _request;
     private readonly Action<string, int, int> _progress;
     private readonly CancellationToken _cancellationToken;
@@ -31,7 +39,8 @@ internal sealed class PackageExporter
         _request = request;
         _progress = progress;
         _cancellationToken = cancellationToken;
-        _config = CheckpointConfig.Read(Path.Combine(request.Checkpoint, CheckpointConfig.FileName));
+        var config = CheckpointConfig.Read(Path.Combine(request.Checkpoint, CheckpointConfig.FileName));
+        _config = request.MaxPositions is { } positions ? config.WithPositions(positions) : config;
         _description = CheckpointDescription.Read(Path.Combine(request.Checkpoint, CheckpointDescription.FileName));
         _codebook = request.Codebook is null ? null : CodebookConfig.Read(Path.Combine(request.Codebook, CodebookConfig.FileName));
     }
@@ -92,12 +101,12 @@ internal sealed class PackageExporter
 
     private Manifest Write(string folder)
     {
+        Copy(ModelPackage.TokenizerFileName, folder, required: true);
         WriteDecoder(folder);
         WriteCodebook(folder);
-        Copy(ModelPackage.TokenizerFileName, folder, required: true);
         Copy(ReferenceFile.FileName, folder, required: false);
         var architecture = DescribeArchitecture();
-        File.WriteAllText(Path.Combine(folder, ModelCard.FileName), ModelCard.Write(_description, architecture, _codebook is not null));
+        File.WriteAllText(Path.Combine(folder, ModelCard.FileName), ModelCard.Write(_description, architecture, _request.Precision, _codebook is not null));
         var manifest = Describe(folder, architecture);
         File.WriteAllText(Path.Combine(folder, ModelPackage.ManifestFileName), ManifestJson.Write(manifest));
         return manifest;
@@ -105,14 +114,35 @@ internal sealed class PackageExporter
 
     private void WriteDecoder(string folder)
     {
-        using var weights = SafeTensorsFile.Open(Path.Combine(_request.Checkpoint, WeightsFileName));
+        using var weights = CheckpointWeights.Open(_request.Checkpoint);
+        DiskSpace.Require(folder, DiskSpace.DecoderBytes(_config, _request.Precision));
+        var path = Path.Combine(folder, ModelPackage.DecoderFileName);
+        var parts = _config.LayerCount + 1;
         var written = 0;
-        _progress("decoder", 0, _config.LayerCount);
-        DecoderGraph.Write(Path.Combine(folder, ModelPackage.DecoderFileName), _config, weights, layerWritten: () =>
+        _progress("decoder", 0, parts);
+        var referenced = DecoderGraph.Write(path, _config, _request.Precision, weights, layerWritten: () =>
         {
             _cancellationToken.ThrowIfCancellationRequested();
-            _progress("decoder", ++written, _config.LayerCount);
+            _progress("decoder", ++written, parts);
         });
+        foreach (var file in referenced.OrderBy(file => file.Name, StringComparer.Ordinal))
+        {
+            // A copy of its own: a package that pointed out of its folder would be refused, and rightly.
+            CopyFile(file.FullPath, Path.Combine(folder, file.Name));
+        }
+
+        if (_request.Precision.Kv == "int8")
+        {
+            QuantizeCache(path, Path.Combine(folder, ModelPackage.TokenizerFileName));
+        }
+    }
+
+    private void QuantizeCache(string decoder, string tokenizer)
+    {
+        _progress("key and value ranges", 0, 1);
+        var sequences = CalibrationText.Read(_request.Checkpoint, _request.Calibration, tokenizer, _config);
+        KvQuantizer.Quantize(decoder, KvRanges.Measure(decoder, DescribeArchitecture(), sequences, _cancellationToken));
+        _progress("key and value ranges", 1, 1);
     }
 
     private void WriteCodebook(string folder)
@@ -141,15 +171,20 @@ internal sealed class PackageExporter
         var source = Path.Combine(_request.Checkpoint, name);
         if (File.Exists(source))
         {
-            // Bytes alone are copied: modes and times of the checkpoint are not part of the package.
-            using var from = new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.Read);
-            using var to = new FileStream(Path.Combine(folder, name), FileMode.CreateNew, FileAccess.Write, FileShare.None);
-            from.CopyTo(to);
+            CopyFile(source, Path.Combine(folder, name));
         }
         else if (required)
         {
             throw new ExportException(name, "file", "a file of the checkpoint", $"nothing in {_request.Checkpoint}");
         }
+    }
+
+    /// <summary>Bytes alone are copied: modes and times of the checkpoint are not part of the package.</summary>
+    private static void CopyFile(string source, string target)
+    {
+        using var from = new FileStream(source, FileMode.Open, FileAccess.Read, FileShare.Read);
+        using var to = new FileStream(target, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        from.CopyTo(to, 1 << 20);
     }
 
     private Architecture DescribeArchitecture() => new()
@@ -162,7 +197,9 @@ internal sealed class PackageExporter
         HiddenSize = _config.HiddenSize,
         VocabularySize = _config.VocabularySize,
         MaxPositions = _config.MaxPositions,
-        RopeTheta = _config.RopeTheta,
+        RopeTheta = _config.Rope.Theta,
+        RopeScaling = _config.Rope.Describe(),
+        SlidingWindow = _config.Windows.DefaultIfEmpty(0).Max(),
         NgramEmbeddings = _config.NgramEmbeddings,
     };
 
@@ -174,7 +211,7 @@ internal sealed class PackageExporter
         License = _description.License,
         Description = _description.Description,
         Architecture = architecture,
-        Precision = new Precision { Weights = "fp32", Kv = "f32" },
+        Precision = _request.Precision.Describe(),
         Files = [.. Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).Select(DescribeFile)],
         SpecialTokens = _description.SpecialTokens,
         Latents = _description.Latents,

@@ -10,7 +10,7 @@ namespace Tessera.Exporter.Verification;
 internal sealed class CodebookVerifier(OnnxCodebook codebook, int chunkTokens, IReadOnlyList<CodebookCase> cases)
 {
     /// <summary>Largest absolute difference of a logit of the decoder; codes must be equal.</summary>
-    public const double Limit = 1e-4;
+    public static readonly Tolerance Limit = new(1e-4);
 
     /// <summary>All comparisons.</summary>
     public IEnumerable<VerificationRow> Verify()
@@ -25,7 +25,7 @@ internal sealed class CodebookVerifier(OnnxCodebook codebook, int chunkTokens, I
         }
 
         yield return logits.ToRow(ModelPackage.CodebookDecoderFileName, "codes to text", Limit);
-        yield return codes.ToRow(ModelPackage.CodebookEncoderFileName, "text to codes (1 = another code)", 0);
+        yield return codes.ToRow(ModelPackage.CodebookEncoderFileName, "text to codes (1 = another code)", new Tolerance(0));
     }
 
     private static void CompareLogits(CodebookCase reference, float[] found, DifferenceMeter meter)

@@ -6,11 +6,9 @@ namespace Tessera.Exporter.Verification;
 /// <summary>Runs the decoder in every way in which the engine runs it, and compares its logits with the reference.</summary>
 /// <param name="runner">The decoder; its slots are free.</param>
 /// <param name="cases">The reference.</param>
-internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<ReferenceCase> cases)
+/// <param name="tolerance">What passes.</param>
+internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<ReferenceCase> cases, Tolerance tolerance)
 {
-    /// <summary>Largest absolute difference of a logit.</summary>
-    public const double Limit = 1e-3;
-
     // Whole prefills cost one run per row, so that a few rows stand for all.
     private const int WholePrefillRows = 6;
     private const int MixedChunk = 16;
@@ -32,7 +30,7 @@ internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<Referen
         yield return Measure("decode token by token", DecodeOneByOne);
         var mixed = new DifferenceMeter();
         new MixedRun(runner, cases, SlotsFor(cases.Count), MixedChunk, mixed).Run();
-        yield return mixed.ToRow(ModelPackage.DecoderFileName, "ragged batch, prefill beside decode", Limit);
+        yield return mixed.ToRow(ModelPackage.DecoderFileName, "ragged batch, prefill beside decode", tolerance);
     }
 
     private VerificationRow Measure(string check, Action<ReferenceCase, DifferenceMeter> run)
@@ -44,7 +42,7 @@ internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<Referen
             runner.ReleaseSlot(0);
         }
 
-        return meter.ToRow(ModelPackage.DecoderFileName, check, Limit);
+        return meter.ToRow(ModelPackage.DecoderFileName, check, tolerance);
     }
 
     private void WholePrefill(ReferenceCase reference, DifferenceMeter meter)

@@ -13,7 +13,7 @@ internal static class PackageVerifier
     /// <param name="threads">Threads of the runtime; 0 = the machine's cores.</param>
     /// <exception cref="ModelPackageException">The package is not valid.</exception>
     /// <exception cref="ExportException">The reference cannot be used.</exception>
-    public static IReadOnlyList<VerificationRow> Verify(string directory, string? referencePath, int threads = 0)
+    public static VerificationReport Verify(string directory, string? referencePath, int threads = 0)
     {
         var package = ModelPackage.Load(directory);
         var shape = package.Manifest.Codebook;
@@ -29,13 +29,15 @@ internal static class PackageVerifier
         using var runner = OnnxModels.Load(package, options, out var codebook);
         using (codebook)
         {
-            var rows = new DecoderVerifier(runner, reference.Cases).Verify().ToList();
+            var rows = new DecoderVerifier(runner, reference.Cases, Tolerance.Of(package.Manifest.Precision)).Verify().ToList();
             if (codebook is OnnxCodebook graphs && shape is not null)
             {
                 rows.AddRange(new CodebookVerifier(graphs, shape.ChunkTokens, reference.CodebookCases).Verify());
             }
 
-            return rows;
+            var (row, text) = new SmokeGeneration(package, runner).Run(reference.Cases[0]);
+            rows.Add(row);
+            return new VerificationReport(rows, text);
         }
     }
 

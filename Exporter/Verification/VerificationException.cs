@@ -12,7 +12,7 @@ internal sealed class VerificationException : Exception
                 ? $"{row.Graph}: {row.Check}: expected recorded rows to compare with, found none"
                 : string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{row.Graph}: {row.Check}: expected a difference of at most {row.Limit:0.#e+0}, found {row.MaxDifference:0.###e+0}"))
+                    $"{row.Graph}: {row.Check}: expected a {(row.Tolerance.IsRelative ? "relative error" : "difference")} of at most {row.Tolerance.Limit:0.#e+0}, found {row.Difference:0.###e+0}"))
     {
     }
 }

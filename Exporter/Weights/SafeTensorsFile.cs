@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -12,15 +13,19 @@ internal sealed class SafeTensorsFile : IDisposable
     private readonly SafeFileHandle _handle;
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
 
-    private SafeTensorsFile(string name, SafeFileHandle handle, Dictionary<string, SafeTensor> tensors)
+    private SafeTensorsFile(string path, SafeFileHandle handle, Dictionary<string, SafeTensor> tensors)
     {
-        Name = name;
+        FullPath = Path.GetFullPath(path);
+        Name = Path.GetFileName(path);
         _handle = handle;
         Tensors = tensors;
     }
 
     /// <summary>File name for errors.</summary>
     public string Name { get; }
+
+    /// <summary>Where the file is.</summary>
+    public string FullPath { get; }
 
     /// <summary>What the file holds.</summary>
     public IReadOnlyDictionary<string, SafeTensor> Tensors { get; }
@@ -42,7 +47,7 @@ internal sealed class SafeTensorsFile : IDisposable
         var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {
-            return new SafeTensorsFile(name, handle, ReadHeader(name, handle));
+            return new SafeTensorsFile(path, handle, ReadHeader(name, handle));
         }
         catch
         {
@@ -76,31 +81,43 @@ internal sealed class SafeTensorsFile : IDisposable
     /// <exception cref="ExportException">Not floating point, too large for one array, or an element is not finite.</exception>
     public float[] ReadFloats(SafeTensor tensor)
     {
-        if (!tensor.Type.IsFloat())
-        {
-            throw new ExportException(Name, tensor.Name, "floating-point elements", tensor.Type.ToString());
-        }
-
+        RequireFloats(tensor);
         var values = new float[ArrayLength(tensor)];
+        ReadFloats(tensor, 0, values);
+        return values;
+    }
+
+    /// <summary>A part of a floating-point tensor in single precision.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="first">Its first element that is wanted.</param>
+    /// <param name="values">Gets the elements from there on.</param>
+    /// <exception cref="ExportException">Not floating point, or an element is not finite.</exception>
+    public void ReadFloats(SafeTensor tensor, long first, Span<float> values)
+    {
+        RequireFloats(tensor);
         if (tensor.Type == TensorElementType.F32)
         {
-            ReadExactly(tensor, MemoryMarshal.AsBytes(values.AsSpan()), tensor.Offset);
+            ReadExactly(tensor, MemoryMarshal.AsBytes(values), tensor.Offset + (first * sizeof(float)));
         }
         else
         {
-            Convert(tensor, values);
+            Convert(tensor, first, values);
         }
 
         for (var i = 0; i < values.Length; i++)
         {
             if (!float.IsFinite(values[i]))
             {
-                throw new ExportException(Name, tensor.Name, "finite numbers", $"{values[i]} at element {i}");
+                throw new ExportException(Name, tensor.Name, "finite numbers", $"{values[i]} at element {first + i}");
             }
         }
-
-        return values;
     }
+
+    /// <summary>A part of a tensor as its bytes are.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="first">First byte of the tensor that is wanted.</param>
+    /// <param name="bytes">Gets the bytes from there on.</param>
+    public void ReadBytes(SafeTensor tensor, long first, Span<byte> bytes) => ReadExactly(tensor, bytes, tensor.Offset + first);
 
     /// <summary>Elements of an integer tensor (I64 or I32), in row-major order.</summary>
     /// <exception cref="ExportException">Of another type, or too large for one array.</exception>
@@ -178,7 +195,15 @@ internal sealed class SafeTensorsFile : IDisposable
             ? (int)tensor.ElementCount
             : throw new ExportException(Name, tensor.Name, $"at most {Array.MaxLength} elements", $"{tensor.ElementCount}");
 
-    private void Convert(SafeTensor tensor, Span<float> values)
+    private void RequireFloats(SafeTensor tensor)
+    {
+        if (!tensor.Type.IsFloat())
+        {
+            throw new ExportException(Name, tensor.Name, "floating-point elements", tensor.Type.ToString());
+        }
+    }
+
+    private void Convert(SafeTensor tensor, long first, Span<float> values)
     {
         var size = tensor.Type.ByteSize();
         var buffer = new byte[Math.Min(values.Length, ChunkElements) * size];
@@ -186,16 +211,28 @@ internal sealed class SafeTensorsFile : IDisposable
         {
             var chunk = values[start..Math.Min(values.Length, start + ChunkElements)];
             var bytes = buffer.AsSpan(0, chunk.Length * size);
-            ReadExactly(tensor, bytes, tensor.Offset + ((long)start * size));
-            for (var i = 0; i < chunk.Length; i++)
+            ReadExactly(tensor, bytes, tensor.Offset + ((first + start) * size));
+            switch (tensor.Type)
             {
-                chunk[i] = tensor.Type switch
-                {
-                    TensorElementType.F16 => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(i * 2)..]),
-                    TensorElementType.BF16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(bytes[(i * 2)..]) << 16),
-                    _ => (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(i * 8)..]),
-                };
+                case TensorElementType.F16:
+                    TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(bytes), chunk);
+                    break;
+                case TensorElementType.BF16:
+                    Widen(MemoryMarshal.Cast<byte, ushort>(bytes), chunk);
+                    break;
+                default:
+                    TensorPrimitives.ConvertTruncating<double, float>(MemoryMarshal.Cast<byte, double>(bytes), chunk);
+                    break;
             }
+        }
+    }
+
+    /// <summary>bfloat16 is the upper half of a single-precision number.</summary>
+    private static void Widen(ReadOnlySpan<ushort> halves, Span<float> values)
+    {
+        for (var i = 0; i < halves.Length; i++)
+        {
+            values[i] = BitConverter.UInt32BitsToSingle((uint)halves[i] << 16);
         }
     }
 }

@@ -17,7 +17,7 @@ public sealed class CheckpointConfigTests : IDisposable
 
         Assert.Equal(("tessera_llama", 16, 32, 2), (config.Family, config.HiddenSize, config.IntermediateSize, config.LayerCount));
         Assert.Equal((1, 1, 16, 697), (config.HeadCount, config.KvHeadCount, config.HeadDim, config.VocabularySize));
-        Assert.Equal((512, 1e6, 3, false), (config.MaxPositions, config.RopeTheta, config.NgramEmbeddings, config.TiedHead));
+        Assert.Equal((512, 1e6, 3, false), (config.MaxPositions, config.Rope.Theta, config.NgramEmbeddings, config.TiedHead));
     }
 
     [Fact]
@@ -32,15 +32,20 @@ public sealed class CheckpointConfigTests : IDisposable
 
         var config = CheckpointConfig.Read(_fixture["config.json"]);
 
-        Assert.Equal(("llama", 0, 16, 1, 10_000.0, false), (config.Family, config.NgramEmbeddings, config.HeadDim, config.KvHeadCount, config.RopeTheta, config.TiedHead));
+        Assert.Equal(("llama", 0, 16, 1, 10_000.0, false), (config.Family, config.NgramEmbeddings, config.HeadDim, config.KvHeadCount, config.Rope.Theta, config.TiedHead));
     }
 
     [Theory]
-    [InlineData("model_type", "\"mamba\"", "config.json: model_type: expected \"llama\" or \"tessera_llama\", found \"mamba\"")]
+    [InlineData("model_type", "\"mamba\"", "config.json: model_type: expected one of llama, mistral, qwen2, qwen3, tessera_llama, found \"mamba\"")]
     [InlineData("model_type", "7", "config.json: model_type: expected a text, found 7")]
-    [InlineData("rope_scaling", "{\"type\":\"linear\"}", "config.json: rope_scaling: expected null, found {\"type\":\"linear\"}")]
-    [InlineData("attention_bias", "true", "config.json: attention_bias: expected false, found true")]
-    [InlineData("mlp_bias", "true", "config.json: mlp_bias: expected false, found true")]
+    [InlineData("rope_scaling", "{\"type\":\"linear\"}", "config.json: rope_scaling.factor: expected a positive number, found nothing")]
+    [InlineData("rope_scaling", "{\"type\":\"dynamic\",\"factor\":2}", "config.json: rope_scaling.type: expected default, linear, llama3, yarn, found \"dynamic\"")]
+    [InlineData("rope_parameters", "{\"rope_type\":\"longrope\"}", "config.json: rope_parameters.rope_type: expected default, linear, llama3, yarn, found \"longrope\"")]
+    [InlineData("rope_scaling", "{\"rope_type\":\"llama3\",\"low_freq_factor\":4,\"high_freq_factor\":1}", "config.json: rope_scaling.high_freq_factor: expected more than low_freq_factor (4), found 1")]
+    [InlineData("partial_rotary_factor", "0.5", "config.json: partial_rotary_factor: expected 1: whole heads are turned, found 0.5")]
+    [InlineData("quantization_config", "{}", "config.json: quantization_config: expected null (weights in floating point), found {}")]
+    [InlineData("attention_bias", "true", "config.json: attention_bias: expected false for tessera_llama, found true")]
+    [InlineData("mlp_bias", "true", "config.json: mlp_bias: expected false for tessera_llama, found true")]
     [InlineData("hidden_act", "\"gelu\"", "config.json: hidden_act: expected \"silu\", found \"gelu\"")]
     [InlineData("hidden_size", "0", "config.json: hidden_size: expected a whole number from 1 to 1048576, found 0")]
     [InlineData("hidden_size", "1e99", "config.json: hidden_size: expected a whole number from 1 to 1048576, found 1e99")]
@@ -82,5 +87,62 @@ public sealed class CheckpointConfigTests : IDisposable
         File.WriteAllText(_fixture["config.json"], text);
 
         Assert.Equal(message, Assert.Throws<ExportException>(() => CheckpointConfig.Read(_fixture["config.json"])).Message);
+    }
+
+    [Theory]
+    [InlineData("mistral", null, "0,0", false)]
+    [InlineData("mistral", "{\"sliding_window\":24}", "24,24", false)]
+    [InlineData("qwen2", "{\"sliding_window\":24,\"use_sliding_window\":true,\"max_window_layers\":1}", "0,24", true)]
+    [InlineData("qwen2", "{\"sliding_window\":24,\"max_window_layers\":0}", "0,0", true)]
+    [InlineData("qwen3", "{\"sliding_window\":8,\"layer_types\":[\"sliding_attention\",\"full_attention\"]}", "8,0", false)]
+    public void Read_Windows_FollowTheFamily(string family, string? fields, string windows, bool hasBias)
+    {
+        _fixture.ChangeJson("config.json", json =>
+        {
+            json["model_type"] = family;
+            json["sliding_window"] = null;
+            json.Remove("ngram_embeddings");
+            foreach (var (name, value) in JsonNode.Parse(fields ?? "{}")!.AsObject())
+                json[name] = value?.DeepClone();
+        });
+
+        var config = CheckpointConfig.Read(_fixture["config.json"]);
+
+        Assert.Equal((windows, hasBias, family == "qwen3"), (string.Join(",", config.Windows), config.AttentionBias, config.QueryKeyNorm));
+    }
+
+    [Fact]
+    public void Read_MistralWithoutTheKey_HasTheFamilysOwnWindow()
+    {
+        _fixture.ChangeJson("config.json", json =>
+        {
+            json["model_type"] = "mistral";
+            json.Remove("ngram_embeddings");
+        });
+
+        Assert.Equal(4096, CheckpointConfig.Read(_fixture["config.json"]).WindowOf(1));
+    }
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(512, true)]
+    [InlineData(513, false)]
+    [InlineData(0, false)]
+    public void WithPositions_NoScaling_GoesUpToTheModels(int positions, bool fits)
+    {
+        var config = CheckpointConfig.Read(_fixture["config.json"]);
+
+        if (fits)
+            Assert.Equal(positions, config.WithPositions(positions).MaxPositions);
+        else
+            Assert.Equal("--max-positions", Assert.Throws<ExportException>(() => config.WithPositions(positions)).Field);
+    }
+
+    [Fact]
+    public void WithPositions_Yarn_GoesUpToItsReach()
+    {
+        _fixture.ChangeJson("config.json", json => json["rope_scaling"] = JsonNode.Parse("{\"rope_type\":\"yarn\",\"factor\":4}"));
+
+        Assert.Equal(2048, CheckpointConfig.Read(_fixture["config.json"]).WithPositions(2048).MaxPositions);
     }
 }

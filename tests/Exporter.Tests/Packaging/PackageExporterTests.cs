@@ -19,8 +19,8 @@ public sealed class PackageExporterTests : IDisposable
 
         var package = ModelPackage.Load(_fixture.Output);
         Assert.Equal(("tessera-fixture", 681, 16), (package.Manifest.Name, package.Vocabulary.FirstLatentId, package.Vocabulary.LatentCount));
-        var rows = PackageVerifier.Verify(_fixture.Output, null, threads: 1);
-        Assert.Equal(9, rows.Count);
+        var rows = PackageVerifier.Verify(_fixture.Output, null, threads: 1).Rows;
+        Assert.Equal(10, rows.Count);
         Assert.All(rows, row => Assert.True(row.Passed, row.ToString()));
     }
 
@@ -42,7 +42,7 @@ public sealed class PackageExporterTests : IDisposable
         var manifest = _fixture.Export(withCodebook: false);
 
         Assert.Null(manifest.Codebook);
-        Assert.Equal(7, PackageVerifier.Verify(_fixture.Output, null, threads: 1).Count(row => row.Passed));
+        Assert.Equal(8, PackageVerifier.Verify(_fixture.Output, null, threads: 1).Rows.Count(row => row.Passed));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ internal static class TinyCheckpoint
 {
     /// <summary>Writes decoder.onnx of these weights.</summary>
     /// <returns>Path of the graph.</returns>
-    public static string WriteDecoder(string folder, TinyDecoderWeights weights, bool tiedHead)
+    public static string WriteDecoder(string folder, TinyDecoderWeights weights, bool tiedHead, DecoderPrecision? precision = null)
     {
         var shape = weights.Architecture;
         var path = Path.Combine(folder, "model.safetensors");
@@ -27,13 +27,13 @@ internal static class TinyCheckpoint
             VocabularySize = shape.VocabularySize,
             MaxPositions = shape.MaxPositions,
             NormEpsilon = TinyDecoderWeights.Epsilon,
-            RopeTheta = shape.RopeTheta,
+            Rope = new RopeScaling { Theta = shape.RopeTheta },
             TiedHead = tiedHead,
             NgramEmbeddings = shape.NgramEmbeddings,
         };
         var graph = Path.Combine(folder, "decoder.onnx");
-        using var file = SafeTensorsFile.Open(path);
-        DecoderGraph.Write(graph, config, file, static () => { });
+        using var file = CheckpointWeights.Open(folder);
+        DecoderGraph.Write(graph, config, precision ?? DecoderPrecision.Fp32, file, static () => { });
         return graph;
     }
 

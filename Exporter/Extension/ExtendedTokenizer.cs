@@ -1,0 +1,174 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Tessera.Exporter.Checkpoints;
+using Tessera.Models;
+
+namespace Tessera.Exporter.Extension;
+
+/// <summary>A tokenizer.json with the delimiters and the latents as added tokens, behind the ids that it had.</summary>
+internal sealed class ExtendedTokenizer
+{
+    private const string NewPad = "<pad>";
+    private const long MaxTokenizerBytes = 128 << 20;
+
+    private readonly IReadOnlyList<string> _delimiters;
+    private readonly string? _bos;
+
+    private ExtendedTokenizer(JsonObject document, Tokenizer tokenizer, CheckpointConfig config, IReadOnlyList<string> delimiters, int latentCount)
+    {
+        Document = document;
+        OldSize = tokenizer.VocabularySize;
+        LatentCount = latentCount;
+        _delimiters = delimiters;
+        Eos = ContentOf(document, config.EndIds.Eos, "eos_token_id");
+        _bos = RemoveTemplate(document);
+        Pad = config.EndIds.Pad is { } pad && pad != config.EndIds.Eos ? ContentOf(document, pad, "pad_token_id") : NewPad;
+        List<string> added = [.. delimiters, .. Enumerable.Range(0, latentCount).Select(code => $"<latent_{code}>")];
+        if (Pad == NewPad && tokenizer.IdOf(NewPad) is null)
+        {
+            // Padding and the end of a sequence are two things here.
+            PadId = OldSize;
+            added.Insert(0, NewPad);
+        }
+
+        foreach (var content in added)
+        {
+            if (tokenizer.IdOf(content) is { } taken)
+            {
+                throw new ExportException(
+                    ModelPackage.TokenizerFileName, "added_tokens", $"no token {content} yet (--delimiters gives the four delimiters other names)", $"id {taken}");
+            }
+        }
+
+        Add(document, added, OldSize);
+        FirstLatentId = OldSize + added.Count - latentCount;
+        Size = OldSize + added.Count;
+    }
+
+    /// <summary>The new document.</summary>
+    public JsonObject Document { get; }
+
+    /// <summary>Ids that the tokenizer had.</summary>
+    public int OldSize { get; }
+
+    /// <summary>Ids that it has.</summary>
+    public int Size { get; }
+
+    /// <summary>Id of code 0.</summary>
+    public int FirstLatentId { get; }
+
+    /// <summary>Latents (K).</summary>
+    public int LatentCount { get; }
+
+    /// <summary>End of a sequence.</summary>
+    public string Eos { get; }
+
+    /// <summary>Padding.</summary>
+    public string Pad { get; }
+
+    /// <summary>Id of padding when the checkpoint had none.</summary>
+    public int? PadId { get; }
+
+    /// <summary>Reads a tokenizer and extends it.</summary>
+    /// <exception cref="ExportException">It cannot be extended.</exception>
+    /// <exception cref="ModelPackageException">It is not a tokenizer that this build reads.</exception>
+    public static ExtendedTokenizer Create(string path, CheckpointConfig config, IReadOnlyList<string> delimiters, int latentCount)
+    {
+        if (delimiters.Count != 4 || delimiters.Distinct(StringComparer.Ordinal).Count() != 4 || delimiters.Any(string.IsNullOrWhiteSpace))
+        {
+            throw new ExportException("command line", "--delimiters", "four different texts", string.Join(' ', delimiters));
+        }
+
+        JsonFile.Open(path, MaxTokenizerBytes);
+        var document = JsonNode.Parse(File.ReadAllBytes(path))!.AsObject();
+        var checkedCopy = document.DeepClone().AsObject();
+        RemoveTemplate(checkedCopy);
+        var tokenizer = Tokenizer.Parse(JsonSerializer.SerializeToUtf8Bytes(checkedCopy));
+        if (tokenizer.VocabularySize > config.VocabularySize)
+        {
+            throw new ExportException(CheckpointConfig.FileName, "vocab_size", $"at least the tokenizer's {tokenizer.VocabularySize} ids", $"{config.VocabularySize}");
+        }
+
+        return new ExtendedTokenizer(document, tokenizer, config, delimiters, latentCount);
+    }
+
+    /// <summary>The tessera.json to begin with.</summary>
+    public JsonObject Describe(ExtendRequest request) => new()
+    {
+        ["name"] = request.Name,
+        ["version"] = "0.1.0",
+        ["license"] = "unknown",
+        ["description"] = "",
+        ["limits"] = new JsonArray("The latents' rows are untrained."),
+        ["special_tokens"] = new JsonObject
+        {
+            ["pad"] = Pad,
+            ["eos"] = Eos,
+            ["think"] = _delimiters[0],
+            ["end_think"] = _delimiters[1],
+            ["bo_latent"] = _delimiters[2],
+            ["eo_latent"] = _delimiters[3],
+        },
+        ["latents"] = new JsonObject
+        {
+            ["first_id"] = FirstLatentId,
+            ["count"] = LatentCount,
+            ["text_tokens_per_latent"] = request.TextTokensPerLatent,
+        },
+        ["chat"] = new JsonObject
+        {
+            ["system"] = new JsonObject { ["prefix"] = "", ["suffix"] = "\n" },
+            ["user"] = new JsonObject { ["prefix"] = _bos ?? "", ["suffix"] = "" },
+            ["assistant"] = new JsonObject { ["prefix"] = "", ["suffix"] = "" },
+            ["strip_leading_space"] = false,
+        },
+        ["sampling"] = new JsonObject { ["temperature"] = 0.0 },
+        ["evaluation"] = new JsonArray(),
+    };
+
+    private static string ContentOf(JsonObject document, int? id, string field)
+    {
+        var found = document["added_tokens"]?.AsArray().FirstOrDefault(token => id is not null && token?["id"]?.GetValue<int>() == id);
+        return found is not null && found["special"]?.GetValue<bool>() == true
+            ? found["content"]!.GetValue<string>()
+            : throw new ExportException(CheckpointConfig.FileName, field, "the id of a special added token", id is null ? "nothing" : $"{id}");
+    }
+
+    /// <summary>Takes out a post-processor that puts tokens before every text, and gives the first one back: the chat format says it from now on.</summary>
+    private static string? RemoveTemplate(JsonObject document)
+    {
+        var steps = document["post_processor"]?["type"]?.GetValueKind() == JsonValueKind.String && document["post_processor"]!["type"]!.GetValue<string>() == "Sequence"
+            ? document["post_processor"]!["processors"] as JsonArray ?? []
+            : [document["post_processor"]?.DeepClone()];
+        var template = steps.FirstOrDefault(step => step is JsonObject entry && entry["type"]?.ToString() == "TemplateProcessing");
+        if (template?["single"] is not JsonArray single || single.Count < 2)
+        {
+            return null;
+        }
+
+        document["post_processor"] = JsonNode.Parse("""{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}""");
+        return single[0]?["SpecialToken"]?["id"]?.ToString();
+    }
+
+    private static void Add(JsonObject document, List<string> contents, int firstId)
+    {
+        if (document["added_tokens"] is not JsonArray tokens)
+        {
+            document["added_tokens"] = tokens = [];
+        }
+
+        for (var i = 0; i < contents.Count; i++)
+        {
+            tokens.Add(new JsonObject
+            {
+                ["id"] = firstId + i,
+                ["content"] = contents[i],
+                ["single_word"] = false,
+                ["lstrip"] = false,
+                ["rstrip"] = false,
+                ["normalized"] = false,
+                ["special"] = true,
+            });
+        }
+    }
+}

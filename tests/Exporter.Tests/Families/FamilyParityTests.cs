@@ -1,0 +1,65 @@
+using Tessera.Exporter.Graphs;
+using Tessera.Exporter.Packaging;
+using Tessera.Exporter.Verification;
+using Tessera.Models;
+using Tessera.Testing;
+
+namespace Tessera.Exporter.Tests.Families;
+
+/// <summary>Tiny checkpoints in the layout of each family, with logits that PyTorch recorded: every way of running an exported one gives these logits.</summary>
+public sealed class FamilyParityTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    /// <summary>Folders of checkpoints that were extended with latents.</summary>
+    public static TheoryData<string> Extended =>
+        [.. Directory.EnumerateDirectories(Root).Select(path => Path.GetFileName(path)).Where(name => !name.EndsWith("-base", StringComparison.Ordinal)).Order()];
+
+    private static string Root => Path.Combine(AppContext.BaseDirectory, "fixtures", "families");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Extended))]
+    public void Export_Family_ComputesWhatPyTorchComputed(string family)
+    {
+        var rows = Verify(family, DecoderPrecision.Fp32);
+
+        Assert.Equal(8, rows.Count);
+        Assert.All(rows, row => Assert.True(row.Passed, $"{family}: {row}"));
+        Assert.All(rows, row => Assert.False(row.Tolerance.IsRelative));
+    }
+
+    [Theory]
+    [InlineData("qwen3", "int8", "f32")]
+    [InlineData("qwen3", "int4", "f32")]
+    [InlineData("qwen3", "w8a8", "f32")]
+    [InlineData("llama-biases", "w8a8", "f32")]
+    [InlineData("llama-biases", "int4", "f32")]
+    [InlineData("qwen2-tied-bias", "int8", "f32")]
+    [InlineData("mistral-window", "fp32", "f16")]
+    [InlineData("mistral-window", "fp32", "int8")]
+    [InlineData("qwen2-yarn-untied", "int8", "int8")]
+    public void Export_FamilyInFewerBits_StaysWithinItsTolerance(string family, string weights, string kv)
+    {
+        var rows = Verify(family, DecoderPrecision.Create(weights, kv, "cpu", 0));
+
+        Assert.Equal(8, rows.Count);
+        Assert.All(rows, row => Assert.True(row.Passed, $"{family} {weights} {kv}: {row}"));
+        Assert.All(rows, row => Assert.True(row.Tolerance.IsRelative));
+    }
+
+    [Fact]
+    public void Families_Committed_AreAllThatAreDescribed() => Assert.Superset(
+        new HashSet<string>(["llama2", "llama3-rope-llama3", "llama-linear", "llama-yarn", "llama32-tied", "llama-biases", "qwen2-tied-bias",
+            "qwen2-yarn-untied", "qwen3", "mistral-window", "smollm2-tied-bf16-sharded", "padded-vocabulary"]),
+        Extended.Select(row => row.Data).ToHashSet());
+
+    private IReadOnlyList<VerificationRow> Verify(string family, DecoderPrecision precision)
+    {
+        var package = _folder["package"];
+        PackageExporter.Export(new(Path.Combine(Root, family), null, package, false) { Precision = precision }, static (_, _, _) => { }, CancellationToken.None);
+        Assert.Equal(precision.Describe(), ModelPackage.Load(package).Manifest.Precision);
+        return PackageVerifier.Verify(package, null, threads: 1).Rows;
+    }
+}
