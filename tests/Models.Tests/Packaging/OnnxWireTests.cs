@@ -54,7 +54,7 @@ public sealed class OnnxWireTests : PackageTestBase
             try
             {
                 var model = Models.Packaging.GraphFile.Parse(Decoder, bytes, sizes);
-                Models.Packaging.GraphContract.CheckDecoder(model.Graph, Builder.Manifest.Architecture);
+                Models.Packaging.GraphContract.CheckDecoder(model.Graph, Builder.Manifest.Architecture, "f32");
             }
             catch (ModelPackageException)
             {
