@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Spectre.Console;
 using Tessera.Engine.Runtime;
+using Tessera.Exporter.Checkpoints;
 using Tessera.Exporter.Verification;
 using Tessera.Models;
 
@@ -13,6 +14,7 @@ internal static class CommandLine
     private const int Usage = 2;
     private const int Interrupted = 130;
     private const int LongestMessage = 1000;
+    private const int NoSpaceLeft = 28; // ENOSPC
 
     /// <summary>Runs one command line.</summary>
     /// <param name="args">Its arguments.</param>
@@ -49,42 +51,20 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand Describe(IAnsiConsole console)
+    private static RootCommand Describe(IAnsiConsole console) => new(
+        $"""
+        Turns Hugging Face checkpoints into Tessera model packages.
+
+        Families: {string.Join("; ", ModelFamily.All.Select(family => $"{family.ModelType} ({family.Models})"))}.
+
+        A checkpoint without latents is extended first and trained (Training/), then exported:
+          tessera-export extend --checkpoint Llama-3.2-1B --latents 512 --out Llama-3.2-1B-latent
+          tessera-export export --checkpoint Llama-3.2-1B-latent --out packages/llama --precision int4
+          tessera-export verify --package packages/llama
+        """)
     {
-        var checkpoint = new Option<string>("--checkpoint")
-        {
-            Description = "Folder with config.json, model.safetensors, tokenizer.json and tessera.json.",
-            HelpName = "DIR",
-            Required = true,
-        };
-        var codebook = new Option<string?>("--codebook")
-        {
-            Description = "Folder with codebook.json and codebook.safetensors; without it latents have no hints.",
-            HelpName = "DIR",
-        };
-        var output = new Option<string>("--out") { Description = "The package folder to make.", HelpName = "DIR", Required = true };
-        var force = new Option<bool>("--force") { Description = "Replace a package that is already there." };
-        var export = new Command("export", "Make a model package of a checkpoint.") { checkpoint, codebook, output, force };
-        export.SetAction((parsed, cancellationToken) => Task.Run(
-            () => ExportCommand.Run(
-                new(parsed.GetRequiredValue(checkpoint), parsed.GetValue(codebook), parsed.GetRequiredValue(output), parsed.GetValue(force)),
-                console,
-                cancellationToken),
-            cancellationToken));
-
-        var package = new Option<string>("--package") { Description = "The package folder.", HelpName = "DIR", Required = true };
-        var reference = new Option<string?>("--reference")
-        {
-            Description = "Logits recorded in training; the package's own when not given.",
-            HelpName = "FILE",
-        };
-        var verify = new Command("verify", "Run a package and compare it with the logits that training recorded.") { package, reference };
-        verify.SetAction(parsed => VerifyCommand.Run(parsed.GetRequiredValue(package), parsed.GetValue(reference), console));
-
-        var inspect = new Command("inspect", "Check a package and show what it is.") { package };
-        inspect.SetAction(parsed => InspectCommand.Run(parsed.GetRequiredValue(package), console));
-        return new RootCommand("Turns checkpoints into Tessera model packages.") { export, verify, inspect };
-    }
+        CommandOptions.Export(console), CommandOptions.Extend(console), CommandOptions.Verify(console), CommandOptions.Inspect(console),
+    };
 
     /// <summary>What a user is told of an expected failure; null for anything else, which is a defect of this program.</summary>
     private static string? MessageOf(Exception exception) => exception switch
@@ -93,6 +73,7 @@ internal static class CommandLine
         VerificationException => exception.Message,
         OrtLibraryException => exception.Message,
         OrtException => $"ONNX Runtime: {exception.Message}",
+        IOException { HResult: NoSpaceLeft } => $"disk full: {exception.Message}",
         IOException or UnauthorizedAccessException => exception.Message,
         _ => null,
     };

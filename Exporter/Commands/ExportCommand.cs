@@ -1,22 +1,41 @@
+using System.Diagnostics;
+using System.Globalization;
 using Spectre.Console;
+using Tessera.Exporter.Graphs;
+using Tessera.Exporter.Measurement;
 using Tessera.Exporter.Packaging;
 using Tessera.Exporter.Verification;
 using Tessera.Models;
 
 namespace Tessera.Exporter.Commands;
 
+/// <summary>Which number formats a user asked for; <c>auto</c> is found out.</summary>
+/// <param name="Weights">A precision, or <c>auto</c>.</param>
+/// <param name="Kv">Keys and values; null for those that go with the weights.</param>
+/// <param name="Device"><c>cpu</c> or <c>cuda</c>.</param>
+/// <param name="BlockSize">0 for the precision's own.</param>
+internal sealed record PrecisionChoice(string Weights, string? Kv, string Device, int BlockSize);
+
 /// <summary><c>tessera-export export</c>.</summary>
 internal static class ExportCommand
 {
+    private const string Auto = "auto";
+
     /// <summary>Exports and says what was written.</summary>
-    public static int Run(ExportRequest request, IAnsiConsole console, CancellationToken cancellationToken)
+    public static int Run(ExportRequest request, PrecisionChoice choice, IAnsiConsole console, CancellationToken cancellationToken)
     {
-        // Without a terminal there is nothing to redraw, and lines of percentages help nobody.
-        var manifest = console.Profile.Capabilities.Ansi
-            ? ExportWithProgress(request, console, cancellationToken)
-            : PackageExporter.Export(request, static (_, _, _) => { }, cancellationToken);
+        var watch = Stopwatch.StartNew();
+        request = request with { Precision = Resolve(request, choice, console, cancellationToken) };
+        var manifest = Progress.Run(console, show => PackageExporter.Export(request, show, cancellationToken));
         PackageTables.WriteFiles(console, manifest);
-        console.WriteLine($"Wrote {manifest.Name} {manifest.Version} to {request.Output}");
+        console.WriteLine($"Wrote {manifest.Name} {manifest.Version} ({manifest.Precision.Weights}, keys and values {manifest.Precision.Kv}) to {request.Output}");
+        console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds:0.0} s, at most {PeakMemory.Bytes / 1e6:0} MB of memory."));
+        if (choice.Device == "cuda")
+        {
+            console.WriteLine("CUDA graphs are checked in form only: none was run on a GPU yet, and this server runs CPU packages.");
+        }
+
         if (manifest.Files.All(file => file.Path != ReferenceFile.FileName))
         {
             console.WriteLine($"The checkpoint has no {ReferenceFile.FileName}: `verify` needs --reference.");
@@ -25,20 +44,26 @@ internal static class ExportCommand
         return 0;
     }
 
-    private static Manifest ExportWithProgress(ExportRequest request, IAnsiConsole console, CancellationToken cancellationToken) =>
-        console.Progress().AutoClear(true).Start(context =>
+    private static DecoderPrecision Resolve(ExportRequest request, PrecisionChoice choice, IAnsiConsole console, CancellationToken cancellationToken)
+    {
+        if (choice.Weights != Auto)
         {
-            var tasks = new Dictionary<string, ProgressTask>(StringComparer.Ordinal);
-            return PackageExporter.Export(request, Show, cancellationToken);
+            return DecoderPrecision.Create(choice.Weights, choice.Kv, choice.Device, choice.BlockSize);
+        }
 
-            void Show(string stage, int done, int total)
-            {
-                if (!tasks.TryGetValue(stage, out var task))
-                {
-                    tasks[stage] = task = context.AddTask(stage, maxValue: total);
-                }
+        if (choice.Device == "cuda")
+        {
+            // There is nothing to measure on: half precision is what every such device is fast at.
+            return DecoderPrecision.Create("fp16", choice.Kv, choice.Device, choice.BlockSize);
+        }
 
-                task.Value = done;
-            }
-        });
+        var advice = Progress.Run(console, show => PrecisionAdvisor.Advise(request.Checkpoint, show, cancellationToken));
+        if (advice.Speeds.Count > 0)
+        {
+            PackageTables.WriteSpeeds(console, advice.Speeds);
+        }
+
+        console.WriteLine($"Precision: {advice.Choice}, since {advice.Reason} (--precision chooses another).");
+        return DecoderPrecision.Create(advice.Choice, choice.Kv, choice.Device, advice.Choice is "int4" or "int8" ? choice.BlockSize : 0);
+    }
 }

@@ -9,10 +9,12 @@ internal static class InspectCommand
     /// <summary>Checks a package and shows its manifest.</summary>
     public static int Run(string package, IAnsiConsole console)
     {
-        var manifest = ModelPackage.Load(package).Manifest;
-        PackageTables.WriteShape(console, manifest);
-        PackageTables.WriteEvaluation(console, manifest);
-        PackageTables.WriteFiles(console, manifest);
+        var loaded = ModelPackage.Load(package);
+        PackageTables.WriteShape(console, loaded.Manifest);
+        PackageTables.WriteVocabulary(console, loaded);
+        PackageTables.WriteMemory(console, PackageMemory.Of(loaded));
+        PackageTables.WriteEvaluation(console, loaded.Manifest);
+        PackageTables.WriteFiles(console, loaded.Manifest);
         return 0;
     }
 }

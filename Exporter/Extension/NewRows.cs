@@ -30,7 +30,16 @@ internal sealed class NewRows
     }
 
     /// <summary>Tensors with one row per id.</summary>
-    public static IReadOnlyList<string> Tables(CheckpointConfig config) => config.TiedHead ? [Embeddings] : [Embeddings, Head];
+    public static IReadOnlyList<string> Tables(CheckpointConfig config)
+    {
+        List<string> tables = [Embeddings, .. Enumerable.Range(1, config.NgramEmbeddings).Select(back => $"model.ngram_embeddings.{back}.weight")];
+        if (!config.TiedHead)
+        {
+            tables.Add(Head);
+        }
+
+        return tables;
+    }
 
     /// <summary>Prepares the rows.</summary>
     /// <exception cref="ExportException">The codebook does not fit the checkpoint.</exception>
@@ -61,7 +70,7 @@ internal sealed class NewRows
         var (mean, deviation) = Statistics(table);
         var encoder = new FloatEncoder(tensor.Name, ElementTypeOf(tensor), stream);
         // Each table draws its own noise; the same request gives the same bytes.
-        var random = new Random(unchecked((_request.Seed * 31) + (tensor.Name == Head ? 1 : 0)));
+        var random = new Random(unchecked((_request.Seed * 31) + Tables(_config).ToList().IndexOf(tensor.Name)));
         var row = new float[_config.HiddenSize];
         for (var id = _tokenizer.OldSize; id < _tokenizer.Size; id++)
         {

@@ -218,7 +218,7 @@ internal sealed class DecoderGraph
     {
         foreach (var part in weights.Unused)
         {
-            if (!weights.AllowsMoreRows && !IsRepeated(part.Tensor.Name) && !(config.TiedHead && part.Tensor.Name == "lm_head.weight"))
+            if (!weights.IsSample && !IsRepeated(part.Tensor.Name) && !(config.TiedHead && part.Tensor.Name == "lm_head.weight"))
             {
                 throw new ExportException(part.File.Name, part.Tensor.Name, "only tensors of this architecture", "one that no part of it takes");
             }

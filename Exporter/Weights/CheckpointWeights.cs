@@ -41,22 +41,22 @@ internal sealed class CheckpointWeights : IDisposable
     /// <summary>Tensors that nobody asked for yet.</summary>
     public IEnumerable<WeightPart> Unused => Parts.Where(part => !_used.Contains(part.Tensor.Name));
 
-    /// <summary>Whether a table may have more rows than are asked for; only the first ones are then taken. For samples of a model.</summary>
-    public bool AllowsMoreRows { get; set; }
+    /// <summary>
+    /// Whether only a sample of the model is wanted: a table may have more rows than are asked for, tensors may stay unused, and what is read is copied.
+    /// </summary>
+    public bool IsSample { get; init; }
 
     /// <summary>Opens the weights of a checkpoint folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="isSample">See <see cref="IsSample"/>.</param>
     /// <exception cref="ExportException">A file is missing, truncated, or lies.</exception>
-    public static CheckpointWeights Open(string folder)
+    public static CheckpointWeights Open(string folder, bool isSample = false)
     {
         var single = Path.Combine(folder, FileName);
-        return !File.Exists(single) && File.Exists(Path.Combine(folder, IndexFileName)) ? OpenShards(folder) : OpenFiles(FileName, [single], null);
+        return !File.Exists(single) && File.Exists(Path.Combine(folder, IndexFileName))
+            ? OpenShards(folder, isSample)
+            : OpenFiles(FileName, [single], null, isSample);
     }
-
-    /// <summary>Opens one file as a whole checkpoint.</summary>
-    public static CheckpointWeights OpenFile(string path) => OpenFiles(Path.GetFileName(path), [path], null);
-
-    /// <summary>Whether there is a tensor of that name.</summary>
-    public bool Has(string tensorName) => _parts.ContainsKey(tensorName);
 
     /// <summary>The tensor of that name and shape.</summary>
     /// <exception cref="ExportException">Missing, or of another shape.</exception>
@@ -72,7 +72,7 @@ internal sealed class CheckpointWeights : IDisposable
         var fits = found.Count == shape.Length;
         for (var i = 0; fits && i < shape.Length; i++)
         {
-            fits = found[i] == shape[i] || (AllowsMoreRows && i == 0 && found[i] > shape[i]);
+            fits = found[i] == shape[i] || (IsSample && i == 0 && found[i] > shape[i]);
         }
 
         return fits
@@ -96,7 +96,7 @@ internal sealed class CheckpointWeights : IDisposable
         }
     }
 
-    private static CheckpointWeights OpenShards(string folder)
+    private static CheckpointWeights OpenShards(string folder, bool isSample)
     {
         var map = JsonFile.Open(Path.Combine(folder, IndexFileName)).Object("weight_map");
         var places = map.TextMembers();
@@ -115,10 +115,10 @@ internal sealed class CheckpointWeights : IDisposable
             throw new ExportException(IndexFileName, "weight_map", $"1 to {MaxShards} files", $"{names.Count}");
         }
 
-        return OpenFiles(IndexFileName, [.. names.Select(name => Path.Combine(folder, name))], places);
+        return OpenFiles(IndexFileName, [.. names.Select(name => Path.Combine(folder, name))], places, isSample);
     }
 
-    private static CheckpointWeights OpenFiles(string name, IReadOnlyList<string> paths, IReadOnlyDictionary<string, string>? places)
+    private static CheckpointWeights OpenFiles(string name, IReadOnlyList<string> paths, IReadOnlyDictionary<string, string>? places, bool isSample)
     {
         var files = new List<SafeTensorsFile>();
         try
@@ -128,7 +128,7 @@ internal sealed class CheckpointWeights : IDisposable
                 files.Add(SafeTensorsFile.Open(path));
             }
 
-            var weights = new CheckpointWeights(name, files);
+            var weights = new CheckpointWeights(name, files) { IsSample = isSample };
             weights.Collect(places);
             return weights;
         }

@@ -7,6 +7,7 @@ namespace Tessera.Exporter.Weights;
 internal sealed class WeightMatrix
 {
     private readonly List<(WeightPart Part, int FirstRow, int Rows)> _parts = [];
+    private readonly bool _isSample;
 
     /// <summary>One weight.</summary>
     public WeightMatrix(CheckpointWeights weights, string source, int rows, int columns)
@@ -18,6 +19,7 @@ internal sealed class WeightMatrix
     public WeightMatrix(CheckpointWeights weights, int columns, IReadOnlyList<(string Source, int Rows)> sources)
     {
         Columns = columns;
+        _isSample = weights.IsSample;
         Name = sources[0].Source;
         foreach (var (source, rows) in sources)
         {
@@ -47,7 +49,7 @@ internal sealed class WeightMatrix
         var end = first.Tensor.Offset;
         foreach (var (part, _, rows) in _parts)
         {
-            if (part.Tensor.Type != type || part.File != first.File || part.Tensor.Offset != end)
+            if (_isSample || part.Tensor.Type != type || part.File != first.File || part.Tensor.Offset != end)
             {
                 return null;
             }

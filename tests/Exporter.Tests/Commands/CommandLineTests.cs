@@ -17,7 +17,8 @@ public sealed class CommandLineTests : IDisposable
     {
         var export = await RunAsync("export", "--checkpoint", _fixture.Checkpoint, "--codebook", _fixture.Codebook, "--out", _fixture.Output);
         Assert.Equal((0, ""), (export.ExitCode, export.Error));
-        Assert.Contains($"Wrote tessera-fixture 0.0.1 to {_fixture.Output}", export.Output);
+        Assert.Contains("Precision: fp32, since the model is small", export.Output);
+        Assert.Contains($"Wrote tessera-fixture 0.0.1 (fp32, keys and values f32) to {_fixture.Output}", export.Output);
 
         var verify = await RunAsync("verify", "--package", _fixture.Output);
         Assert.Equal((0, ""), (verify.ExitCode, verify.Error));
@@ -25,7 +26,43 @@ public sealed class CommandLineTests : IDisposable
 
         var inspect = await RunAsync("inspect", "--package", _fixture.Output);
         Assert.Equal((0, ""), (inspect.ExitCode, inspect.Error));
-        Assert.Contains("697: 16 latents from 681 on", inspect.Output);
+        Assert.Matches(@"681 to 696 +│ 16 +│ latents", inspect.Output);
+        Assert.Matches(@"677 to 680 +│ 4 +│ <think> </think> <boLatent> <eoLatent>", inspect.Output);
+        Assert.Matches(@"Keys and values per position +│ 256 ", inspect.Output);
+        Assert.Contains("Fits: ", inspect.Output);
+    }
+
+    [Fact]
+    public async Task ExtendExportVerify_CheckpointWithoutLatents_Succeed()
+    {
+        var source = Path.Combine(AppContext.BaseDirectory, "fixtures", "families", "qwen2-padded-base");
+        var extended = Path.Combine(_fixture.Packages, "extended");
+        var extend = await RunAsync("extend", "--checkpoint", source, "--latents", "8", "--out", extended);
+        Assert.Equal((0, ""), (extend.ExitCode, extend.Error));
+        Assert.Contains("latents (mean of the old rows, noise 0.1, seed 1).", extend.Output);
+
+        var export = await RunAsync("export", "--checkpoint", extended, "--out", _fixture.Output, "--precision", "int8", "--block-size", "32");
+        Assert.Equal((0, ""), (export.ExitCode, export.Error));
+        Assert.Contains("(int8, keys and values f32)", export.Output);
+        Assert.Matches(@"[0-9.]+ s, at most [0-9]+ MB of memory\.", export.Output);
+
+        var inspect = await RunAsync("inspect", "--package", _fixture.Output);
+        Assert.Matches(@"weights int8 in blocks of 32, keys and values f32, for cpu", inspect.Output);
+    }
+
+    [Theory]
+    [InlineData("command line: --precision: expected fp32, int8, w8a8, int4 for cpu, found fp16", "--precision", "fp16")]
+    [InlineData("command line: --kv: expected f32, or --calibration FILE: int8 needs text, or a reference.safetensors in the checkpoint, found int8 without either",
+        "--precision", "fp32", "--kv", "int8")]
+    [InlineData("config.json: --max-positions: expected 1 to 512, which this model's rotary embedding reaches, found 513", "--precision", "fp32", "--max-positions", "513")]
+    public async Task Export_ImpossibleOption_ExitsOneWithOneLine(string message, params string[] options)
+    {
+        File.Delete(_fixture["reference.safetensors"]);
+
+        var export = await RunAsync(["export", "--checkpoint", _fixture.Checkpoint, "--out", _fixture.Output, .. options]);
+
+        Assert.Equal((1, $"error: {message}\n"), (export.ExitCode, export.Error));
+        Assert.False(Directory.Exists(_fixture.Output));
     }
 
     [Fact]
@@ -88,7 +125,7 @@ public sealed class CommandLineTests : IDisposable
         var help = await RunAsync("--help");
 
         Assert.Equal((0, ""), (help.ExitCode, help.Error));
-        Assert.All((string[])["export", "verify", "inspect"], command => Assert.Contains(command, help.Output));
+        Assert.All((string[])["export", "extend", "verify", "inspect", "qwen3", "Mistral 7B"], command => Assert.Contains(command, help.Output));
     }
 
     private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] args)

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Tessera.Exporter.Checkpoints;
 using Tessera.Exporter.Graphs;
 using Tessera.Exporter.Weights;
@@ -35,6 +36,28 @@ internal static class TinyCheckpoint
         using var file = CheckpointWeights.Open(folder);
         DecoderGraph.Write(graph, config, precision ?? DecoderPrecision.Fp32, file, static () => { });
         return graph;
+    }
+
+    /// <summary>Writes the config.json of these weights.</summary>
+    public static void WriteConfig(string folder, TinyDecoderWeights weights)
+    {
+        var shape = weights.Architecture;
+        var config = new JsonObject
+        {
+            ["model_type"] = "llama",
+            ["hidden_act"] = "silu",
+            ["hidden_size"] = shape.HiddenSize,
+            ["intermediate_size"] = weights.Intermediate,
+            ["num_hidden_layers"] = shape.LayerCount,
+            ["num_attention_heads"] = shape.HeadCount,
+            ["num_key_value_heads"] = shape.KvHeadCount,
+            ["head_dim"] = shape.HeadDim,
+            ["vocab_size"] = shape.VocabularySize,
+            ["max_position_embeddings"] = shape.MaxPositions,
+            ["rms_norm_eps"] = 1e-6,
+            ["rope_theta"] = shape.RopeTheta,
+        };
+        File.WriteAllText(Path.Combine(folder, CheckpointConfig.FileName), config.ToJsonString());
     }
 
     /// <summary>Makes the head the embedding table.</summary>
