@@ -111,7 +111,7 @@ class Recipe:
 
 def parse(values: dict) -> Recipe:
     """A recipe from a parsed TOML document."""
-    return _fill(Recipe, values, "")
+    return fill(Recipe, values)
 
 
 def load(path: str) -> Recipe:
@@ -122,7 +122,8 @@ def load(path: str) -> Recipe:
     return recipe
 
 
-def _fill(kind: type, values: dict, where: str):
+def fill(kind: type, values: dict, where: str = ""):
+    """A dataclass from a parsed TOML document; keys and types must be its own."""
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
@@ -133,7 +134,7 @@ def _fill(kind: type, values: dict, where: str):
         if dataclasses.is_dataclass(wanted):
             if not isinstance(value, dict):
                 raise ValueError(f"recipe: {where + key} must be a table")
-            filled[key] = _fill(wanted, value, f"{where + key}.")
+            filled[key] = fill(wanted, value, f"{where + key}.")
         elif wanted is float and isinstance(value, int) and not isinstance(value, bool):
             filled[key] = float(value)
         elif isinstance(value, typing.get_origin(wanted) or wanted) and not (wanted is int and isinstance(value, bool)):

@@ -31,8 +31,7 @@ class Grammar:
 
     def __init__(self, tokenizer: Tokenizer, mode: Mode, latent_budget: int | None = None) -> None:
         self.tokenizer, self.mode, self.latent_budget = tokenizer, mode, latent_budget
-        self._text = torch.zeros(tokenizer.size, dtype=torch.bool)
-        self._text[2:tokenizer.text_size] = True
+        self._text = tokenizer.text_mask()
 
     def allowed(self, phase: Phase, latent_count: int) -> torch.Tensor:
         tokenizer, mask = self.tokenizer, torch.zeros(self.tokenizer.size, dtype=torch.bool)

@@ -11,6 +11,8 @@ import json
 import re
 from functools import lru_cache
 
+import torch
+
 from .tasks import arithmetic, common, prontoqa
 
 PAD, EOS = "<pad>", "<eos>"
@@ -195,6 +197,12 @@ class Tokenizer:
 
     def token(self, token_id: int) -> str:
         return self._tokens[token_id]
+
+    def text_mask(self) -> torch.Tensor:
+        """bool [size]: ids that may stand in reasoning and answers."""
+        mask = torch.zeros(self.size, dtype=torch.bool)
+        mask[2:self.text_size] = True  # not pad and eos
+        return mask
 
     def is_latent(self, token_id: int) -> bool:
         return self.first_latent <= token_id < self.size

@@ -164,7 +164,7 @@ class CodeUpdater:
     def __init__(self, codebook: Codebook, decay: float, restart_after: int) -> None:
         self.codebook, self.decay, self.restart_after = codebook, decay, restart_after
         count = codebook.config.codes
-        self.sizes, self.ages = torch.ones(count), torch.zeros(count)
+        self.sizes, self.ages = torch.ones(count, device=codebook.codes.device), torch.zeros(count, device=codebook.codes.device)
         self.sums = codebook.codes.clone()
 
     def start(self, vectors: torch.Tensor, rounds: int = 10) -> None:

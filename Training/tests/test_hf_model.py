@@ -93,12 +93,12 @@ class ModelTests(unittest.TestCase):
             model = decoder(**changes)
             ids = torch.randint(0, 30, (2, 12))
             whole, cache = model(ids), Cache(2)
-            parts = [model.logits(model.hidden(ids[:, start:end], torch.arange(start, end)[None], torch.ones(2, end, dtype=torch.bool), cache))
+            parts = [model.logits(model.hidden(ids[:, start:end], None, torch.ones(2, end, dtype=torch.bool), cache))
                      for start, end in ((0, 5), (5, 6), (6, 12))]
             torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=1e-4)
 
     def test_window_counts_the_query_itself(self):
-        mask = attention_mask(torch.arange(5)[None], None, 2)[0, 0]
+        mask = attention_mask(torch.arange(5), None, 2)[0, 0]
         self.assertEqual((mask == 0).int().tolist(), [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]])
 
     def test_windows_by_layer(self):
@@ -169,6 +169,9 @@ class FixtureTests(unittest.TestCase):
                 for name in os.listdir(committed):
                     with open(os.path.join(committed, name), "rb") as one, open(os.path.join(folder, variant.name, name), "rb") as other:
                         self.assertEqual(one.read(), other.read(), f"{variant.name}/{name}")
+            fixtures.write_tokenizer_reference(folder, 0)
+            with open(os.path.join(FAMILIES, fixtures.TOKENIZER_REFERENCE), "rb") as one, open(os.path.join(folder, fixtures.TOKENIZER_REFERENCE), "rb") as other:
+                self.assertEqual(one.read(), other.read())
 
     @torch.no_grad()
     def test_single_precision_gives_the_recorded_logits(self):

@@ -10,8 +10,11 @@ single. Rotary angles are single precision, as in training.
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import random
 import shutil
+import unicodedata
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -137,6 +140,33 @@ def write_variant(variant: Variant, folder: str, seed: int) -> None:
     safetensors_file.write(os.path.join(folder, "reference.safetensors"), record(model, variant.long, seed, BpeTokenizer(tokenizer).size))
 
 
+_FRAGMENTS = (*CORPUS.split(), " sold", "I'LL", "we've", "12345", " 99", "½", "Ⅷ", "\r\n", "\n\n", "\t", "   ", "\u00a0", "\u0085", "\u001c", "\u2028", "e\u0301", "\u212b",
+              "ß", "İ", "漢字", "🙂", "👩‍👩‍👧", "𝒜𝓑", "<think>", "<|im_start|>", "!!\n", "...", " //", "\u200b", "\ufeff")
+_RANGES = ((0x00, 0x7F), (0x80, 0xFF), (0x300, 0x36F), (0x370, 0x5FF), (0x4E00, 0x4F00), (0xAC00, 0xAD00), (0x10000, 0x103FF), (0x1F300, 0x1F6FF))
+TOKENIZER_REFERENCE, REFERENCE_STYLES = "tokenizer-reference.jsonl", ("llama2", "qwen3", "smollm2-tied-bf16-sharded")
+
+
+def random_text(rng: random.Random) -> str:
+    """Words, look-alikes of special tokens, spaces of all kinds and random characters that every Unicode version knows."""
+    parts = []
+    for _ in range(rng.randint(1, 8)):
+        low, high = rng.choice(_RANGES)
+        drawn = [chr(rng.randint(low, high)) for _ in range(rng.randint(1, 4))]
+        parts += [rng.choice(_FRAGMENTS), rng.choice(("", " "))] if rng.random() < 0.6 else [one for one in drawn if unicodedata.category(one) != "Cn"]
+    return "".join(parts)
+
+
+def write_tokenizer_reference(folder: str, seed: int, count: int = 150) -> None:
+    """Lines {"tokenizer", "text", "ids"} for other implementations of these tokenizers; special tokens' text is characters like any other."""
+    rng = random.Random(seed)
+    with open(os.path.join(folder, TOKENIZER_REFERENCE), "w", encoding="utf-8", newline="\n") as file:
+        for name in REFERENCE_STYLES:
+            tokenizer = BpeTokenizer.load(os.path.join(folder, name, FILE))
+            for _ in range(count):
+                text = random_text(rng)
+                file.write(json.dumps({"tokenizer": name, "text": text, "ids": tokenizer.encode(text)}, separators=(",", ":")) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True)
@@ -151,6 +181,8 @@ def main() -> None:
             shutil.rmtree(folder, ignore_errors=True)
             write_variant(variant, folder, args.seed + index)
             print(f"{folder}: {sum(entry.stat().st_size for entry in os.scandir(folder))} bytes")
+    if args.only is None:
+        write_tokenizer_reference(args.out, args.seed)
 
 
 if __name__ == "__main__":

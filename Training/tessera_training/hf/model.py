@@ -10,6 +10,7 @@ import sys
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from .config import HfConfig, load
 
@@ -35,6 +36,10 @@ class Cache:
     def __init__(self, layers: int) -> None:
         self.keys: list[torch.Tensor | None] = [None] * layers
         self.values: list[torch.Tensor | None] = [None] * layers
+
+    @property
+    def length(self) -> int:
+        return 0 if self.keys[0] is None else self.keys[0].shape[2]
 
     def append(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.keys[layer] is not None:
@@ -66,10 +71,13 @@ class Attention(nn.Module):
         q, k = rotate(q.transpose(1, 2), cos, sin), rotate(k.transpose(1, 2), cos, sin)
         if cache is not None:
             k, v = cache.append(layer, k, v)
-        group = self.heads // self.kv_heads
-        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        mixed = attend(q, k.to(q.dtype), v.to(q.dtype), mask.to(q.dtype))
+        mixed = attend(q, self._for_each_head(k).to(q.dtype), self._for_each_head(v).to(q.dtype), mask.to(q.dtype))
         return self.o_proj(mixed.transpose(1, 2).reshape(count, length, -1))
+
+    def _for_each_head(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, kvHeads, T, headDim] -> [B, heads, T, headDim]: neighbouring query heads share one."""
+        count, _, length, width = x.shape
+        return x[:, :, None].expand(count, self.kv_heads, self.heads // self.kv_heads, length, width).reshape(count, self.heads, length, width)
 
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -83,9 +91,10 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Rotates the pairs (i, i + headDim / 2) of x [.., T, headDim]."""
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    wide = x if x.dtype == torch.float64 else x.float()
+    cos, sin = cos.to(wide.dtype), sin.to(wide.dtype)
+    a, b = wide.chunk(2, -1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1).to(x.dtype)
 
 
 class Mlp(nn.Module):
@@ -120,26 +129,30 @@ class Backbone(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RmsNorm(config.hidden, config.norm_eps)
+        self.recompute = False  # in training: activations of a layer again in the backward pass
 
-    def forward(self, ids: torch.Tensor, positions: torch.Tensor, visible: torch.Tensor | None, cache: Cache | None) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, positions: torch.Tensor | None, visible: torch.Tensor | None, cache: Cache | None) -> torch.Tensor:
         x = self.embed_tokens(ids)
-        cos, sin = (table[:, None] for table in self.config.rope.tables(positions))
-        masks = {window: attention_mask(positions, visible, window) for window in set(self.config.windows)}
+        past = 0 if cache is None else cache.length
+        places = torch.arange(past, past + ids.shape[1], device=ids.device)
+        cos, sin = (table[:, None] for table in self.config.rope.tables(places[None] if positions is None else positions))
+        masks = {window: attention_mask(places, visible, window) for window in set(self.config.windows)}
         for index, (layer, window) in enumerate(zip(self.layers, self.config.windows)):
-            x = layer(x, cos, sin, masks[window], index, cache)
+            if self.recompute and self.training:
+                x = checkpoint(layer, x, cos, sin, masks[window], index, cache, use_reentrant=False)
+            else:
+                x = layer(x, cos, sin, masks[window], index, cache)
         return self.norm(x)
 
 
-def attention_mask(positions: torch.Tensor, visible: torch.Tensor | None, window: int | None) -> torch.Tensor:
-    """Queries at `positions` [B or 1, T] see keys at 0..last that are `visible` [B, keys] (default: all) and at most window - 1 back: [B or 1, 1, T, keys]."""
-    keys = visible.shape[1] if visible is not None else int(positions.max()) + 1
-    distance = positions[:, :, None] - torch.arange(keys, device=positions.device)
+def attention_mask(places: torch.Tensor, visible: torch.Tensor | None, window: int | None) -> torch.Tensor:
+    """Queries at `places` [T], ascending, see the keys at 0..last that are not after them, at most window - 1 back, and `visible` [B, keys]: [B or 1, 1, T, keys]."""
+    distance = places[:, None] - torch.arange(len(places) if visible is None else visible.shape[1], device=places.device)
     seen = distance >= 0
     if window is not None:
         seen &= distance < window
-    if visible is not None:
-        seen = seen & visible[:, None, :]
-    return torch.zeros(seen.shape, device=positions.device).masked_fill(~seen, MASKED)[:, None]
+    seen = seen[None] if visible is None else seen & visible[:, None, :]
+    return torch.zeros(seen.shape, device=places.device).masked_fill(~seen, MASKED)[:, None]
 
 
 class HfDecoder(nn.Module):
@@ -161,9 +174,8 @@ class HfDecoder(nn.Module):
 
     def hidden(self, ids: torch.Tensor, positions: torch.Tensor | None = None, visible: torch.Tensor | None = None,
                cache: Cache | None = None) -> torch.Tensor:
-        """ids [B, T] -> [B, T, hidden]; positions [B or 1, T] default to 0..T-1; rows padded on the right need nothing else."""
-        if positions is None:
-            positions = torch.arange(ids.shape[1], device=ids.device)[None]
+        """ids [B, T] -> [B, T, hidden]. Rows padded on the right need nothing else; rows padded on the left need their positions [B, T] and which keys,
+        cached ones included, are `visible` [B, keys]; so does a pass that continues a cache (keys without padding: all true)."""
         return self.model(ids, positions, visible, cache)
 
     def forward(self, ids: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:

@@ -1,0 +1,167 @@
+"""Trains Training's VQ-VAE on the chunks of a data set, in the vocabulary of a checkpoint, and gives each trace its codes.
+
+The stages are those of train_vqvae: noise instead of codes first, then k-means and codes that move with the encoder, then the decoder alone.
+"""
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+
+import torch
+import torch.nn.functional as F
+
+from .. import devices
+from ..config import CodebookConfig
+from ..vqvae import Codebook, CodeUpdater
+from .traces import Trace
+
+
+class ChunkBatch:
+    """Chunks as tensors: text [N, S, L] filled with pad on the right, valid [N, S], prompt tails [N, Q] filled on the left."""
+
+    def __init__(self, traces: list[Trace], config: CodebookConfig, pad: int, device: torch.device) -> None:
+        kept = [found.chunks[:config.max_steps] for found in traces]
+        most, length, tail = max(map(len, kept)), config.chunk_tokens, config.question_tokens
+        text, valid = torch.full((len(traces), most, length), pad), torch.zeros(len(traces), most, dtype=torch.bool)
+        prompt = torch.full((len(traces), tail), pad)
+        for index, (found, chunks) in enumerate(zip(traces, kept)):
+            end = found.prompt[-tail:]
+            prompt[index, tail - len(end):] = torch.tensor(end)
+            for step, chunk in enumerate(chunks):
+                text[index, step, :len(chunk)] = torch.tensor(chunk)
+                valid[index, step] = True
+        self.text, self.valid, self.prompt, self.pad = text.to(device), valid.to(device), prompt.to(device), pad
+
+    def weights(self, of_new: float) -> torch.Tensor:
+        """[N, S, L]: `of_new` for tokens that neither the chunk before nor the prompt's tail holds, else 1."""
+        before = torch.cat([torch.full_like(self.text[:, :1], self.pad), self.text[:, :-1]], 1)
+        known = (self.text[..., :, None] == before[..., None, :]).any(-1)
+        known |= (self.text[..., None] == self.prompt[:, None, None, :]).any(-1)
+        return torch.where(known | (self.text == self.pad), 1.0, of_new)
+
+
+def train(config: CodebookConfig, traces: list[Trace], text_size: int, pad: int, seed: int, device: torch.device, bf16: bool, log) -> Codebook:
+    """A codebook trained on `traces` (those with chunks); `log` gets a record now and then."""
+    traces = [found for found in traces if found.chunks]
+    torch.manual_seed(seed)
+    rng, started = random.Random(f"{seed}/codebook"), time.time()
+    codebook = Codebook(config, text_size).to(device)
+    updater = CodeUpdater(codebook, config.ema_decay, config.restart_after)
+    optimizer = torch.optim.AdamW(codebook.parameters(), lr=config.lr, weight_decay=0.01, betas=(0.9, 0.95))
+    noisy_steps, recent = max(1, int(config.warmup_share * config.steps)), []
+    frozen_from = max(noisy_steps + 1, int(config.freeze_share * config.steps))
+    for step in range(config.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * min(1.0, (step + 1) / 50) * min(1.0, 2 * (1 - step / config.steps) + 0.02)
+        batch = ChunkBatch(rng.choices(traces, k=config.batch), config, pad, device)
+        if step == noisy_steps:
+            _first_codes(codebook, updater, torch.cat(recent))
+        with devices.autocast(device, bf16):
+            vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
+        if step < noisy_steps:
+            kept = vectors[batch.valid]
+            vectors = (vectors - kept.mean(0)) / (kept.std(0) + 1e-4)
+            recent = (recent + [kept.detach()])[-20:]
+            given, commitment = vectors + config.warmup_noise * torch.randn_like(vectors), vectors.new_zeros(())
+        else:
+            codes = codebook.nearest(vectors.detach())
+            quantized = codebook.codes[codes]
+            commitment = ((vectors - quantized) ** 2).mean(-1)[batch.valid].mean()
+            given = vectors + (quantized - vectors).detach()  # straight through
+            if step < frozen_from:
+                updater.update(vectors.detach()[batch.valid], codes[batch.valid], restart=step < (noisy_steps + frozen_from) / 2)
+            elif step == frozen_from:
+                codebook.freeze_codes()
+        with devices.autocast(device, bf16):
+            logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
+        errors = F.cross_entropy(logits.float().flatten(0, 1), batch.text[batch.valid].flatten(), reduction="none")
+        weights = batch.weights(config.new_word_weight)[batch.valid].flatten()
+        reconstruction = (errors * weights).sum() / weights.sum()
+        optimizer.zero_grad(set_to_none=True)
+        (reconstruction + config.commitment * commitment).backward()
+        torch.nn.utils.clip_grad_norm_(codebook.parameters(), 1.0)
+        optimizer.step()
+        if (step + 1) % 50 == 0 or step + 1 == config.steps:
+            log({"codebook_step": step + 1, "of": config.steps, "reconstruction": round(reconstruction.item(), 4),
+                 "commitment": round(commitment.item(), 4), "seconds": round(time.time() - started, 1)})
+    return codebook.eval()
+
+
+def _first_codes(codebook: Codebook, updater: CodeUpdater, drawn: torch.Tensor) -> None:
+    """Folds the scale of the encoder outputs `drawn` into the encoder and sets the codes by k-means."""
+    mean, deviation = drawn.mean(0), drawn.std(0) + 1e-4
+    codebook.fold_scale(mean, deviation)
+    updater.start((drawn - mean) / deviation)
+
+
+@torch.no_grad()
+def codes_of(codebook: Codebook, traces: list[Trace], pad: int, batch: int = 64) -> list[list[int]]:
+    """The codes of each trace, one for each chunk up to max_steps."""
+    device, found = codebook.codes.device, []
+    for start in range(0, len(traces), batch):
+        part = [one for one in traces[start:start + batch] if one.chunks]
+        given = iter(())
+        if part:
+            tensors = ChunkBatch(part, codebook.config, pad, device)
+            given = iter(codebook.nearest(codebook.latent_vectors(tensors.text, tensors.prompt[:, -1])).tolist())
+        found += [next(given)[:min(len(one.chunks), codebook.config.max_steps)] if one.chunks else [] for one in traces[start:start + batch]]
+    return found
+
+
+@torch.no_grad()
+def measure(codebook: Codebook, traces: list[Trace], pad: int, batch: int = 64) -> dict:
+    """Exactness by token, chunk and trace, with and without the prompt, and how far the codes are used."""
+    traces, device = [found for found in traces if found.chunks], codebook.codes.device
+    counts = dict.fromkeys(("tokens", "chunks"), 0)
+    right = {name: {"token_accuracy": 0, "step_exact": 0, "trace_exact": 0} for name in ("", "_without_question")}
+    used = torch.zeros(codebook.config.codes)
+    for start in range(0, len(traces), batch):
+        tensors = ChunkBatch(traces[start:start + batch], codebook.config, pad, device)
+        codes = codebook.nearest(codebook.latent_vectors(tensors.text, tensors.prompt[:, -1]))
+        used += torch.bincount(codes[tensors.valid].cpu(), minlength=len(used))
+        targets = tensors.text[tensors.valid]
+        filled = targets != pad
+        counts["tokens"] += int(filled.sum())
+        counts["chunks"] += len(targets)
+        for name, prompt in (("", tensors.prompt), ("_without_question", torch.full_like(tensors.prompt, pad))):
+            same = codebook.decode_vectors(codebook.codes[codes], prompt, tensors.valid).argmax(-1) == targets
+            whole = torch.ones_like(tensors.valid)
+            whole[tensors.valid] = same.all(-1)
+            right[name]["token_accuracy"] += int(same[filled].sum())
+            right[name]["step_exact"] += int(same.all(-1).sum())
+            right[name]["trace_exact"] += int(whole.all(1).sum())
+    totals = {"token_accuracy": counts["tokens"], "step_exact": counts["chunks"], "trace_exact": len(traces)}
+    share = used / used.sum()
+    return {"traces": len(traces)} | {key + name: round(value / totals[key], 4) for name, values in right.items() for key, value in values.items()} | {
+        "codes_used": int((used > 0).sum()), "perplexity": round(torch.exp(-(share * (share + 1e-9).log()).sum()).item(), 1),
+        "text_tokens_per_latent": round(counts["tokens"] / counts["chunks"], 3)}
+
+
+def tokens_by_code(codes: list[list[int]], traces: list[Trace]) -> dict[int, list[int]]:
+    """Code -> ids of all text that it stands for in these traces."""
+    tokens: dict[int, list[int]] = {}
+    for found, own in zip(traces, codes):
+        for code, chunk in zip(own, found.chunks):
+            tokens.setdefault(code, []).extend(chunk)
+    return tokens
+
+
+def save(codebook: Codebook, folder: str, pad: int, measured: dict) -> None:
+    codebook.save(folder, {"pad_token_id": pad, "measured": measured})
+
+
+def load(folder: str, text_size: int) -> Codebook:
+    """A codebook for this vocabulary; its sizes replace those of the recipe."""
+    from .errors import CheckpointError
+
+    path = os.path.join(folder, "codebook.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file).get("text_vocab_size")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(path, "the file", "a codebook.json", error) from None
+    if found != text_size:
+        raise CheckpointError(path, "text_vocab_size", f"{text_size}, the checkpoint's text vocabulary", found)
+    return Codebook.load(folder)
