@@ -57,17 +57,24 @@ public static class LoadCommand
         var (points, run) = await MeasureAsync(options, target, facts, arms, prompts, console, clock, interruption).ConfigureAwait(false);
         var report = ReportBuilder.Build(Describe(options, facts, prompts), facts, points, run);
         ConsoleReport.Print(console, report);
-        WriteFiles(options, report, console);
+        await WriteAsync(options, report, console, interruption).ConfigureAwait(false);
         var regressions = baseline is null ? [] : Baseline.Compare(baseline, report, options.FailOn);
         ConsoleReport.PrintRegressions(console, regressions);
         return FindExitCode(report, regressions);
     }
 
-    private static void WriteFiles(LoadOptions options, LoadReport report, IAnsiConsole console)
+    private static async Task WriteAsync(LoadOptions options, LoadReport report, IAnsiConsole console, CancellationToken interruption)
     {
         foreach (var path in ReportFile.Write(options.Out, report))
         {
             console.Write(new Text($"report: {path}\n"));
+        }
+
+        // Charts cost seconds: who interrupted does not wait for them.
+        if (options.WritesPng && !interruption.IsCancellationRequested)
+        {
+            var charts = await ChartImages.WriteAsync(options.Out, report, ChartImages.FindBrowser(), interruption).ConfigureAwait(false);
+            console.Write(new Text($"charts: {charts}\n"));
         }
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Spectre.Console;
+using Tessera.LoadTests.Reporting;
 
 namespace Tessera.LoadTests.Commands;
 
@@ -36,7 +37,15 @@ public static class LoadCommandLine
     {
         BuildLoadCommand("run", "Run prompts in one mode against a running server and report latency, throughput, memory and accuracy.", false, console, error),
         BuildLoadCommand("compare", "Run the same prompts in text and in latent mode against a running server and compare.", true, console, error),
+        BuildSchemaCommand(),
     };
+
+    private static Command BuildSchemaCommand()
+    {
+        var command = new Command("schema", "Print the JSON Schema of report.json.");
+        command.SetAction(parsed => parsed.InvocationConfiguration.Output.Write(ReportSchema.Build()));
+        return command;
+    }
 
     private static Command BuildLoadCommand(string name, string description, bool isComparison, IAnsiConsole console, TextWriter error)
     {

@@ -83,6 +83,8 @@ internal sealed class LoadCommandOptions
         FailRule.Form, (string text, out List<FailRule> rules) => OptionParsing.TryParseList(text, FailRule.TryParse, out rules));
 
 
+    private readonly Option<bool> _noPng = new("--no-png") { Description = "Do not write the charts as PNG (they need Chromium or Chrome)." };
+
     public LoadCommandOptions(bool isComparison)
     {
         _isComparison = isComparison;
@@ -103,7 +105,7 @@ internal sealed class LoadCommandOptions
         Option[] all =
         [
             _dataset, _answerRule, _requests, _concurrency, _rate, _burstiness, _rampFrom, _ramp, _out, _url, _grpc, _apiKeyEnvironment, _apiKeyFile, _latentBudget,
-            _maxTokens, _warmup, _timeout, _seed, _model, _goodput, _baseline, _failOn,
+            _maxTokens, _warmup, _timeout, _seed, _model, _goodput, _baseline, _failOn, _noPng,
         ];
         foreach (var option in all)
         {
@@ -172,6 +174,7 @@ internal sealed class LoadCommandOptions
             Objectives = parsed.GetValue(_goodput),
             Baseline = parsed.GetValue(_baseline),
             FailOn = parsed.GetValue(_failOn) ?? [],
+            WritesPng = !parsed.GetValue(_noPng),
         };
     }
 

@@ -78,6 +78,9 @@ public sealed record LoadOptions
     /// <summary>What may not get worse than the baseline, and by how much.</summary>
     public IReadOnlyList<FailRule> FailOn { get; init; } = [];
 
+    /// <summary>Whether charts are written as PNG, when there is a Chromium.</summary>
+    public bool WritesPng { get; init; } = true;
+
     /// <summary>The loads, one point each.</summary>
     public IReadOnlyList<ArrivalSettings> Points => Rates.Count > 0
         ? [.. Rates.Select(rate => new ArrivalSettings(Concurrency.Count > 0 ? Concurrency[0] : OpenLoopConnections, rate, Burstiness, Ramp))]

@@ -12,8 +12,8 @@ namespace Tessera.LoadTests.Comparison;
 /// <param name="Seed">Seed of the arrivals.</param>
 public sealed record CompareSettings(IReadOnlyList<Arm> Arms, ArrivalSettings Arrivals, string Model, int? MaxTokens, int Seed)
 {
-    /// <summary>Time between two readings of the server's memory. 250 ms: often enough for traces of seconds, no load for the server.</summary>
-    public TimeSpan MemorySampleInterval { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>Time between two readings of the server's memory. 100 ms: often enough for phases of a second, no load for the server.</summary>
+    public TimeSpan MemorySampleInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 }
 
 /// <summary>Runs the same prompts in every arm, block by block.</summary>

@@ -69,12 +69,12 @@ internal sealed class ArmReportBuilder(CompareResult result, int arm, long? kvBy
             : new ThroughputReport(0, null, null, null);
     }
 
-    // Tokens count by when they came, so that a long response at the edge counts with its part.
+    // Rates count what ended and came within the window, whenever it was sent; latencies are those of the requests that were sent in it, however long they took.
     private SteadyStateReport? SteadyState()
     {
         var seconds = 0.0;
-        var tokens = 0;
-        var requests = new List<RequestOutcome>();
+        var (ended, tokens) = (0, 0);
+        var sent = new List<RequestOutcome>();
         foreach (var timeline in _timelines)
         {
             if (timeline.SteadyState(closedLoopConcurrency) is not var (from, to))
@@ -82,17 +82,17 @@ internal sealed class ArmReportBuilder(CompareResult result, int arm, long? kvBy
                 continue;
             }
 
+            var succeeded = timeline.Requests.Where(request => request.Outcome.Kind == OutcomeKind.Succeeded).ToList();
             seconds += to - from;
-            tokens += timeline.Requests.Where(request => request.Outcome.Kind == OutcomeKind.Succeeded).Sum(request => CountTokens(request, from, to));
-            requests.AddRange(timeline.Requests
-                .Where(request => request.Outcome.Kind == OutcomeKind.Succeeded && request.Sent >= from && request.Ended <= to)
-                .Select(request => request.Outcome));
+            ended += succeeded.Count(request => request.Ended > from && request.Ended <= to);
+            tokens += succeeded.Sum(request => CountTokens(request, from, to));
+            sent.AddRange(succeeded.Where(request => request.Sent >= from && request.Sent <= to).Select(request => request.Outcome));
         }
 
-        return seconds > 0 && requests.Count > 0
+        return seconds > 0
             ? new SteadyStateReport(
-                seconds, requests.Count, requests.Count / seconds, tokens / seconds,
-                Milliseconds(requests.Select(outcome => outcome.TimeToFirstToken)), Milliseconds(requests.Select(outcome => (TimeSpan?)outcome.EndToEnd)))
+                seconds, sent.Count, ended / seconds, tokens / seconds,
+                Milliseconds(sent.Select(outcome => outcome.TimeToFirstToken)), Milliseconds(sent.Select(outcome => (TimeSpan?)outcome.EndToEnd)))
             : null;
     }
 

@@ -67,7 +67,7 @@ public sealed record TokensReport(
 /// <summary>Rates over the time in which the arm ran.</summary>
 public sealed record ThroughputReport(double Seconds, double? RequestsPerSecond, double? TokensPerSecond, double? TotalTokensPerSecond);
 
-/// <summary>The part of the time in which the load was whole; latencies of requests that were sent and ended in it.</summary>
+/// <summary>The part of the time in which the load was whole: rates of what ended in it, latencies of the requests that were sent in it.</summary>
 public sealed record SteadyStateReport(
     double Seconds, int Requests, double RequestsPerSecond, double TokensPerSecond, Distribution TimeToFirstTokenMs, Distribution EndToEndMs);
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Tessera.LoadTests.Reporting;
 
-/// <summary>Writes and reads report.json.</summary>
+/// <summary>Writes report.json and report.html, and reads report.json.</summary>
 public static class ReportFile
 {
     /// <summary>Name of the file in the output folder.</summary>
@@ -29,7 +29,10 @@ public static class ReportFile
     /// <summary>Writes the report whole or not at all; replaces an earlier one. Returns the paths of the files.</summary>
     /// <exception cref="LoadTestException">The folder cannot be written any more.</exception>
     public static IReadOnlyList<string> Write(string folder, LoadReport report) =>
-        [WriteFile(folder, Name, JsonSerializer.SerializeToUtf8Bytes(report, ReportJson.Default.LoadReport))];
+        [
+            WriteFile(folder, Name, JsonSerializer.SerializeToUtf8Bytes(report, ReportJson.Default.LoadReport)),
+            WriteFile(folder, HtmlReport.Name, HtmlReport.Build(report)),
+        ];
 
     /// <summary>Reads a report.</summary>
     /// <exception cref="JsonException">The file is not a report.</exception>

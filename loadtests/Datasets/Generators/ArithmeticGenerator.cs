@@ -1,58 +1,107 @@
+using System.Globalization;
+
 namespace Tessera.LoadTests.Datasets.Generators;
 
-/// <summary>Comparison arithmetic: "Leo has 9 coins. Tom has 4 fewer coins than Leo." How many does the last person have? Numbers stay within 0 to 99.</summary>
+/// <summary>
+/// Arithmetic word problems: shuffled comparisons ("Tom has 4 fewer than Leo."), asked for the last person of a chain of 2 to 6; distractors hang off the chain, off
+/// the asked person, or stand apart. Every count is within 0 to 99. The form and the training wordings of Training/tessera_training/tasks/arithmetic.py.
+/// </summary>
 internal static class ArithmeticGenerator
 {
-    private const double DistractorRate = 0.3;
+    private const int MostCount = 99;
+    private const int MostAmount = 9;
+    private const int MostTimes = 4;
+    private const double ForkRate = 0.35;
+    private const double TailRate = 0.35;
+    private const double ApartRate = 0.15;
 
-    private static readonly string[] Persons = "Ann Ben Cara Dan Ella Finn Gina Hugo Ivy Leo Mia Ned Olga Paul Tom".Split(' ');
+    private static readonly string[] Names = "Ann Ben Dan Eve Ian Joy Kim Leo Mia Ned Pam Zoe".Split(' ');
 
-    private static readonly string[] Items = "apples coins books cards".Split(' ');
+    private static readonly string[] Items = "apples books cards coins eggs pens shells stamps".Split(' ');
+
+    private static readonly string[] Verbs = ["has", "owns", "keeps"];
+
+    // Verb and phrase; the other pairs are held out of training.
+    private static readonly Dictionary<string, string[]> Wordings = new(StringComparer.Ordinal)
+    {
+        ["more"] = ["has {0} more than", "has {0} in excess of", "owns {0} in excess of", "keeps {0} more than"],
+        ["fewer"] =
+        [
+            "has {0} fewer than", "has {0} less than", "owns {0} less than", "owns {0} short of", "keeps {0} fewer than", "keeps {0} short of",
+        ],
+        ["times"] = ["has {0} times as many as", "has {0} times the number of", "owns {0} times as many as", "keeps {0} times the number of"],
+        ["half"] = ["has half as many as", "owns half as many as", "owns half the number of", "keeps half the number of"],
+    };
 
     public static (string Prompt, string Answer) Make(Random random)
     {
-        var comparisons = random.Next(2, 6);
-        var names = random.Sample(Persons, comparisons + 2);
-        var item = random.Choose(Items);
-        var values = new List<int> { random.Next(2, 21) };
-        var sentences = new List<string> { $"{names[0]} has {values[0]} {item}." };
-        for (var i = 1; i <= comparisons; i++)
+        var length = random.Next(2, 7);
+        var story = new Story(random, random.Sample(Names, length + 5));
+        var chain = story.Give();
+        for (var i = 0; i < length; i++)
         {
-            var (relation, value) = Compare(random, values[i - 1], item);
-            sentences.Add($"{names[i]} has {relation} {names[i - 1]}.");
-            values.Add(value);
+            chain.Add(story.Compare(chain[^1]));
         }
 
-        if (random.NextDouble() < DistractorRate)
+        if (random.NextDouble() < ForkRate)
         {
-            var other = random.Next(comparisons);
-            sentences.Add($"{names[^1]} has {Compare(random, values[other], item).Relation} {names[other]}.");
+            story.Compare(chain[random.Next(length)]);
         }
 
-        var ordered = random.Sample(sentences, sentences.Count);
-        return ($"{string.Join(' ', ordered)} How many {item} does {names[comparisons]} have?", values[^1].ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (random.NextDouble() < TailRate)
+        {
+            story.Compare(chain[^1]);
+        }
+
+        if (random.NextDouble() < ApartRate)
+        {
+            story.Compare(story.Give()[0]);
+        }
+
+        var sentences = random.Sample(story.Sentences, story.Sentences.Count);
+        var (asked, count) = chain[^1];
+        return ($"{string.Join(' ', sentences)} How many {story.Item} does {asked} have?", count.ToString(CultureInfo.InvariantCulture));
     }
 
-    private static (string Relation, int Value) Compare(Random random, int value, string item)
+    /// <summary>Persons with their counts, and the sentences that tell of them.</summary>
+    private sealed class Story(Random random, string[] names)
     {
-        var kind = random.NextDouble();
-        if (kind < 0.15 && value <= 49)
+        private int _used;
+
+        public string Item { get; } = random.Choose(Items);
+
+        public List<string> Sentences { get; } = [];
+
+        /// <summary>A person with a given count, as the start of a chain.</summary>
+        public List<(string Name, int Count)> Give()
         {
-            return ($"2 times as many {item} as", value * 2);
+            var person = (Name: names[_used++], Count: random.Next(2, 21));
+            Sentences.Add($"{person.Name} {random.Choose(Verbs)} {person.Count} {Item}.");
+            return [person];
         }
 
-        if (kind < 0.25 && value <= 33)
+        /// <summary>A person who is compared with another one.</summary>
+        public (string Name, int Count) Compare((string Name, int Count) source)
         {
-            return ($"3 times as many {item} as", value * 3);
+            var (kind, amount, count) = Draw(source.Count);
+            var name = names[_used++];
+            var relation = string.Format(CultureInfo.InvariantCulture, random.Choose(Wordings[kind]), amount);
+            Sentences.Add($"{name} {relation} {source.Name}.");
+            return (name, count);
         }
 
-        if ((kind < 0.62 && value <= 90) || value == 0)
+        private (string Kind, int Amount, int Count) Draw(int of)
         {
-            var more = random.Next(1, 10);
-            return ($"{more} more {item} than", value + more);
+            while (true)
+            {
+                var kind = random.NextDouble() switch { < 0.16 => "times", < 0.26 => "half", < 0.64 => "more", _ => "fewer" };
+                var amount = kind == "times" ? random.Next(2, MostTimes + 1) : random.Next(1, MostAmount + 1);
+                var count = kind switch { "times" => of * amount, "half" => of / 2, "more" => of + amount, _ => of - amount };
+                if (count is >= 0 and <= MostCount && (kind != "half" || (of % 2 == 0 && of > 0)))
+                {
+                    return (kind, amount, count);
+                }
+            }
         }
-
-        var fewer = random.Next(1, Math.Min(9, value) + 1);
-        return ($"{fewer} fewer {item} than", value - fewer);
     }
 }

@@ -166,7 +166,7 @@ public sealed class RunTests : IDisposable
         await using var server = await ScriptedServer.StartAsync(_ => Transcript.Response(1, 0, "True"));
 
         await _run.RunAsync(
-            ["run", "--dataset", "builtin:prontoqa", "--requests", "10", "--warmup", "2", "--out", Path.Combine(_run.Folder, "out"), "--url", server.Url]);
+            ["run", "--dataset", "builtin:prontoqa", "--requests", "10", "--warmup", "2", "--out", Path.Combine(_run.Folder, "out"), "--url", server.Url, "--no-png"]);
 
         Assert.Equal("", _run.Error);
         Assert.Equal(12, server.Requests.Select(request => request.Prompt).Distinct().Count());

@@ -85,12 +85,19 @@ public sealed partial class ProblemGeneratorTests
         {
             var values = Start().Matches(problem.Prompt).ToDictionary(match => match.Groups[1].Value, match => Number(match.Groups[2].Value));
             var relations = Relation().Matches(problem.Prompt).ToList();
+            Assert.Equal(problem.Prompt.Count(character => character == '.'), values.Count + relations.Count);
             for (var rounds = 0; rounds < relations.Count; rounds++)
             {
                 foreach (var relation in relations.Where(relation => values.ContainsKey(relation.Groups[4].Value)))
                 {
-                    var (by, from) = (Number(relation.Groups[2].Value), values[relation.Groups[4].Value]);
-                    values[relation.Groups[1].Value] = relation.Groups[3].Value switch { "more" => from + by, "fewer" => from - by, _ => from * by };
+                    var from = values[relation.Groups[4].Value];
+                    values[relation.Groups[1].Value] = relation.Groups[3].Value switch
+                    {
+                        "more than" or "in excess of" => from + Number(relation.Groups[2].Value),
+                        "fewer than" or "less than" or "short of" => from - Number(relation.Groups[2].Value),
+                        "times as many as" or "times the number of" => from * Number(relation.Groups[2].Value),
+                        _ => from / 2,
+                    };
                 }
             }
 
@@ -127,10 +134,11 @@ public sealed partial class ProblemGeneratorTests
     [GeneratedRegex(@"True or false: (\w+) is (not )?(\w+)\.$")]
     private static partial Regex Claim();
 
-    [GeneratedRegex(@"(\w+) has (\d+) \w+\.")]
+    [GeneratedRegex(@"(\w+) (?:has|owns|keeps) (\d+) \w+\.")]
     private static partial Regex Start();
 
-    [GeneratedRegex(@"(\w+) has (\d+) (more|fewer|times) (?:as many )?(?:\w+ )(?:than|as) (\w+)\.")]
+    [GeneratedRegex(
+        @"(\w+) (?:has|owns|keeps) (?:(\d+) )?(more than|in excess of|fewer than|less than|short of|times as many as|times the number of|half as many as|half the number of) (\w+)\.")]
     private static partial Regex Relation();
 
     [GeneratedRegex(@"does (\w+) have\?$")]

@@ -37,13 +37,13 @@ public sealed class CommandRun : IDisposable
     public Task<int> CompareAsync(string url, string dataset, params string[] arguments) => CompareAsync(url, dataset, CancellationToken.None, arguments);
 
     public Task<int> CompareAsync(string url, string dataset, CancellationToken interruption, params string[] arguments) =>
-        RunAsync(["compare", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, .. arguments], interruption);
+        RunAsync(["compare", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, "--no-png", .. arguments], interruption);
 
     /// <summary><c>run</c>, in the same way.</summary>
     public Task<int> LoadAsync(string url, string dataset, params string[] arguments) => LoadAsync(url, dataset, CancellationToken.None, arguments);
 
     public Task<int> LoadAsync(string url, string dataset, CancellationToken interruption, params string[] arguments) =>
-        RunAsync(["run", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, .. arguments], interruption);
+        RunAsync(["run", "--dataset", Write("dataset.json", dataset), "--out", Path.Combine(Folder, "out"), "--url", url, "--no-png", .. arguments], interruption);
 
     public Task<int> RunAsync(string[] arguments, CancellationToken interruption = default)
     {
