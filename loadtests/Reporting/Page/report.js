@@ -155,7 +155,7 @@
           if (names[names.length - 1] !== arm.arm) return;
           const onRight = x[i] < 0.8 * most;
           context.textAlign = onRight ? "left" : "right";
-          context.fillText(names.join(", "), left + (onRight ? 9 : -9) * ratio, at(arm.accuracy.value) - 7 * ratio);
+          context.fillText(names.join(", "), left + (onRight ? 9 : -9) * ratio, at(arm.accuracy.value) + (i % 2 ? 17 : -7) * ratio); // neighbours take turns above and below
         });
         context.restore();
       };
