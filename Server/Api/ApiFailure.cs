@@ -63,6 +63,7 @@ public sealed record ApiFailure(ErrorKind Kind, string Message, string? Field = 
         FinishReason.Stop or FinishReason.Length => null,
         FinishReason.Cancelled => new(ErrorKind.Cancelled, "the request was cancelled"),
         FinishReason.Shutdown => ShuttingDown,
+        FinishReason.Deadline => new(ErrorKind.DeadlineExceeded, "the time limit passed before the response was complete"),
         _ => finished.Error is { } sentence ? new(ErrorKind.Internal, sentence) : Internal,
     };
 }

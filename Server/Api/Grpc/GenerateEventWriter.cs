@@ -1,21 +1,38 @@
 using Tessera.Engine.Requests;
+using Tessera.Server.Api.Gathering;
 using Wire = Tessera.Protos.V1;
 
 namespace Tessera.Server.Api.Grpc;
 
-/// <summary>Turns the events of one response into <c>GenerateEvent</c> messages.</summary>
+/// <summary>Turns the events of one response into <c>GenerateEvent</c> messages, or a whole one into a <c>GenerateResponse</c>.</summary>
 /// <param name="request">The effective request, echoed in Accepted.</param>
 /// <param name="model">Name of the served model.</param>
 internal sealed class GenerateEventWriter(GenerationRequest request, string model)
 {
     /// <summary>The message of an event; a Finished event must be one that ended well.</summary>
-    public Wire.GenerateEvent ToMessage(GenerationEvent happened) => happened switch
+    public Wire.GenerateEvent ToMessage(GenerationEvent happened)
+    {
+        var message = ToContent(happened);
+        message.Choice = (uint)happened.Choice;
+        return message;
+    }
+
+    /// <summary>The message of a whole response that ended well.</summary>
+    public Wire.GenerateResponse ToMessage(GatheredResponse response) => new()
+    {
+        Accepted = ToAccepted(response.Accepted!),
+        Choices = { response.Choices.Select(ToChoice) },
+        Finished = ToFinished(response.Finished),
+    };
+
+    private Wire.GenerateEvent ToContent(GenerationEvent happened) => happened switch
     {
         AcceptedEvent accepted => new() { Accepted = ToAccepted(accepted) },
-        LatentEvent latent => new() { Latent = ToLatent(latent.Span, latent.Index, latent.Code) },
+        LatentEvent latent => new() { Latent = ToLatent(latent) },
         LatentHintEvent hint => new() { Latent = ToHint(hint) },
-        ReasoningTextEvent text => new() { Reasoning = new() { Text = text.Text, TokenIds = { text.TokenIds.Select(id => (uint)id) } } },
-        AnswerTextEvent text => new() { Answer = new() { Text = text.Text, TokenIds = { text.TokenIds.Select(id => (uint)id) } } },
+        ReasoningTextEvent text => new() { Reasoning = ToReasoning(text.Text, text.TokenIds, text.Logprobs) },
+        AnswerTextEvent text => new() { Answer = ToAnswer(text.Text, text.TokenIds, text.Logprobs) },
+        ChoiceFinishedEvent end => new() { ChoiceFinished = new() { Reason = NameOf(end.Reason), Usage = ToUsage(end.Usage), Savings = ToSavings(end.Savings) } },
         FinishedEvent finished => new() { Finished = ToFinished(finished) },
         _ => throw new InvalidOperationException($"no message stands for the event {happened.GetType().Name}"),
     };
@@ -32,6 +49,12 @@ internal sealed class GenerateEventWriter(GenerationRequest request, string mode
             TopP = sampling.TopP,
             Seed = sampling.Seed,
             Explain = reasoning.Explain,
+            MinP = sampling.MinP,
+            RepetitionPenalty = sampling.RepetitionPenalty,
+            FrequencyPenalty = sampling.FrequencyPenalty,
+            PresencePenalty = sampling.PresencePenalty,
+            MinTokens = (uint)request.MinTokens,
+            N = (uint)request.N,
         };
         if (reasoning.LatentBudget is { } latentBudget)
         {
@@ -41,6 +64,11 @@ internal sealed class GenerateEventWriter(GenerationRequest request, string mode
         if (reasoning.ThinkingBudget is { } thinkingBudget)
         {
             effective.ThinkingBudget = (uint)thinkingBudget;
+        }
+
+        if (request.Logprobs is { } logprobs)
+        {
+            effective.Logprobs = (uint)logprobs;
         }
 
         return new() { RequestId = request.RequestId, Model = model, PromptTokens = (uint)accepted.PromptTokens, Effective = effective };
@@ -54,23 +82,61 @@ internal sealed class GenerateEventWriter(GenerationRequest request, string mode
         _ => Wire.ReasoningMode.Auto,
     };
 
-    private static Wire.LatentDelta ToLatent(int span, int index, int code) => new() { Span = (uint)span, Index = (uint)index, Codes = { (uint)code } };
-
-    private static Wire.LatentDelta ToHint(LatentHintEvent hint)
+    private static Wire.LatentDelta ToLatent(LatentEvent latent) => new()
     {
-        var delta = ToLatent(hint.Span, hint.Index, hint.Code);
-        delta.Hint = hint.Hint;
-        delta.Confidence = hint.Confidence;
-        return delta;
+        Span = (uint)latent.Span, Index = (uint)latent.Index, Codes = { (uint)latent.Code }, Logprobs = { ToLogprobs(latent.Logprobs) },
+    };
+
+    private static Wire.LatentDelta ToHint(LatentHintEvent hint) => new()
+    {
+        Span = (uint)hint.Span, Index = (uint)hint.Index, Codes = { (uint)hint.Code }, Hint = hint.Hint, Confidence = hint.Confidence,
+    };
+
+    private static Wire.ReasoningDelta ToReasoning(string text, IReadOnlyList<int> ids, IReadOnlyList<TokenLogprob>? logprobs) =>
+        new() { Text = text, TokenIds = { ids.Select(id => (uint)id) }, Logprobs = { ToLogprobs(logprobs) } };
+
+    private static Wire.AnswerDelta ToAnswer(string text, IReadOnlyList<int> ids, IReadOnlyList<TokenLogprob>? logprobs) =>
+        new() { Text = text, TokenIds = { ids.Select(id => (uint)id) }, Logprobs = { ToLogprobs(logprobs) } };
+
+    private static IEnumerable<Wire.TokenLogprob> ToLogprobs(IReadOnlyList<TokenLogprob>? logprobs) => (logprobs ?? []).Select(entry => new Wire.TokenLogprob
+    {
+        Id = (uint)entry.Id,
+        Logprob = entry.Logprob,
+        Top = { entry.Top.Select(top => new Wire.TokenLogprob.Types.Alternative { Id = (uint)top.Id, Logprob = top.Logprob }) },
+    });
+
+    private static Wire.Choice ToChoice(GatheredChoice choice) => new()
+    {
+        Index = (uint)choice.Index,
+        Spans = { choice.Spans.Select(ToSpan) },
+        Reasoning = choice.Reasoning is null ? null : ToReasoning(choice.Reasoning, choice.ReasoningIds, choice.ReasoningLogprobs),
+        Answer = ToAnswer(choice.Answer, choice.AnswerIds, choice.AnswerLogprobs),
+        Reason = NameOf(choice.End!.Reason),
+        Usage = ToUsage(choice.End.Usage),
+        Savings = ToSavings(choice.End.Savings),
+    };
+
+    private static Wire.LatentSpan ToSpan(GatheredSpan span)
+    {
+        var message = new Wire.LatentSpan { Codes = { span.Codes.Select(code => (uint)code) }, Logprobs = { ToLogprobs(span.Logprobs) } };
+        if (span.HintCount > 0)
+        {
+            message.Hints.AddRange(span.Codes.Select((_, index) => span.HintAt(index)).Select(
+                hint => hint is null ? new Wire.LatentHint() : new Wire.LatentHint { Text = hint.Hint, Confidence = hint.Confidence, Present = true }));
+        }
+
+        return message;
     }
 
     private static Wire.Finished ToFinished(FinishedEvent finished) => new()
     {
-        Reason = finished.Reason == FinishReason.Length ? "length" : "stop",
+        Reason = NameOf(finished.Reason),
         Usage = ToUsage(finished.Usage),
         Savings = ToSavings(finished.Savings),
         Timings = ToTimings(finished.Timings),
     };
+
+    private static string NameOf(FinishReason reason) => reason == FinishReason.Length ? "length" : "stop";
 
     private static Wire.Usage ToUsage(Usage usage) => new()
     {

@@ -1,20 +1,24 @@
 using Tessera.Engine;
 using Tessera.Engine.Requests;
+using Tessera.Server.Api.Gathering;
 using Tessera.Server.Telemetry;
 using Wire = Tessera.Protos.V1;
 
 namespace Tessera.Server.Api.Grpc;
 
-/// <summary><c>tessera.v1.Inference</c>: generation as a typed stream.</summary>
+/// <summary><c>tessera.v1.Inference</c>: generation, as a typed stream or as one message.</summary>
 internal sealed class InferenceService(InferenceEngine engine, Readiness readiness, ILogger<InferenceService> logger)
 {
     /// <summary>Full name of the service.</summary>
     public const string ServiceName = "tessera.v1.Inference";
 
-    /// <summary>Methods of the service.</summary>
-    public IReadOnlyList<GrpcMethod> Methods => [new(ServiceName, "Generate", GenerateAsync)];
+    private readonly ServedModel _model = new(engine);
 
-    private async Task GenerateAsync(GrpcServerCall call)
+    /// <summary>Methods of the service.</summary>
+    public IReadOnlyList<GrpcMethod> Methods =>
+        [new(ServiceName, "Generate", call => GenerateAsync(call, SendAsync)), new(ServiceName, "GenerateOnce", call => GenerateAsync(call, SendOnceAsync))];
+
+    private async Task GenerateAsync(GrpcServerCall call, Func<GrpcServerCall, Generation, Task> sendAsync)
     {
         // Nothing is read, let alone tokenised, for a client that must come back later.
         if (readiness.Refusal() is { } refusal)
@@ -27,7 +31,7 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
         call.Telemetry.Track(generation, GenAiOperation.GenerateContent);
         try
         {
-            await SendAsync(call, generation).ConfigureAwait(false);
+            await sendAsync(call, generation).ConfigureAwait(false);
         }
         finally
         {
@@ -38,14 +42,9 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
 
     private GenerationRequest Validate(Wire.GenerateRequest message, string callId)
     {
-        var served = engine.Package.Manifest.Name;
-        if (message.Model.Length > 0 && message.Model != served)
-        {
-            throw GrpcFailure.ToStatus(ApiFailure.UnknownModel(message.Model, served));
-        }
-
+        _model.Require(message.Model);
         var input = GenerateRequestReader.Read(message, callId);
-        return GenerationRequest.TryCreate(input, engine.Package, engine.Options, GenerationFieldNames.Grpc, out var request, out var problems)
+        return GenerationRequest.TryCreate(input, engine.Package, engine.Options, GenerateRequestReader.Names, out var request, out var problems)
             ? request
             : throw GrpcFailure.ToStatus(ApiFailure.FromProblems(problems));
     }
@@ -61,21 +60,42 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
     // Events that are there together leave in one write.
     private async Task SendAsync(GrpcServerCall call, Generation generation)
     {
-        var writer = new GenerateEventWriter(generation.Request, engine.Package.Manifest.Name);
+        var writer = new GenerateEventWriter(generation.Request, _model.Name);
         while (await generation.Events.WaitToReadAsync(call.Ended).ConfigureAwait(false))
         {
             while (generation.Events.TryRead(out var happened))
             {
-                if (happened is FinishedEvent finished && ApiFailure.FromFinished(finished) is { } failure)
+                ThrowWhenFailed(happened, call);
+                if (!GatheredResponse.IsFailedEnd(happened))
                 {
-                    Log.GenerationEndedWithError(logger, call.RequestId, failure.Entry.Code);
-                    throw GrpcFailure.ToStatus(failure);
+                    call.Write(writer.ToMessage(happened));
                 }
-
-                call.Write(writer.ToMessage(happened));
             }
 
             await call.FlushAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task SendOnceAsync(GrpcServerCall call, Generation generation)
+    {
+        var response = new GatheredResponse(generation.Request, engine.Package.Vocabulary);
+        await foreach (var happened in generation.Events.ReadAllAsync(call.Ended).ConfigureAwait(false))
+        {
+            ThrowWhenFailed(happened, call);
+            response.Add(happened);
+        }
+
+        call.Write(new GenerateEventWriter(generation.Request, _model.Name).ToMessage(response));
+        await call.FlushAsync().ConfigureAwait(false);
+    }
+
+    private void ThrowWhenFailed(GenerationEvent happened, GrpcServerCall call)
+    {
+        var failure = happened is FinishedEvent finished ? ApiFailure.FromFinished(finished) : null;
+        if (failure is not null)
+        {
+            Log.GenerationEndedWithError(logger, call.RequestId, failure.Entry.Code);
+            throw GrpcFailure.ToStatus(failure);
         }
     }
 }

@@ -49,7 +49,7 @@ internal sealed class FieldReader(List<FieldProblem> problems)
         TryGet(parent, name, out var value) && TryText(value, path ?? name, out var text) ? text : null;
 
     /// <summary>An object.</summary>
-    public JsonElement? Object(JsonElement parent, string name)
+    public JsonElement? Object(JsonElement parent, string name, string? path = null)
     {
         if (!TryGet(parent, name, out var value))
         {
@@ -59,7 +59,7 @@ internal sealed class FieldReader(List<FieldProblem> problems)
         {
             return value;
         }
-        Report(name, $"expected an object, found {KindOf(value)}");
+        Report(path ?? name, $"expected an object, found {KindOf(value)}");
         return null;
     }
 

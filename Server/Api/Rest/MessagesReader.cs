@@ -59,7 +59,8 @@ internal sealed class MessagesReader(FieldReader fields)
         return role is null || content is null ? null : new ChatTurn(role, content);
     }
 
-    private string? ReadRole(JsonElement message, string path)
+    /// <summary>The role of a message; null when it is missing or wrong, which is then reported.</summary>
+    public string? ReadRole(JsonElement message, string path)
     {
         if (!FieldReader.TryGet(message, "role", out var value))
         {

@@ -7,6 +7,10 @@ namespace Tessera.Server.Api.Rest;
 /// <summary>Serialisation of every body that REST sends.</summary>
 [JsonSerializable(typeof(ChatCompletion))]
 [JsonSerializable(typeof(ChatChunk))]
+[JsonSerializable(typeof(TextCompletion))]
+[JsonSerializable(typeof(ResponseBody))]
+[JsonSerializable(typeof(ResponseEvent))]
+[JsonSerializable(typeof(ResponseErrorEvent))]
 [JsonSerializable(typeof(ErrorBody))]
 [JsonSerializable(typeof(ModelList))]
 [JsonSerializable(typeof(ServerInfo))]

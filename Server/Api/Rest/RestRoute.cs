@@ -1,3 +1,5 @@
+using Tessera.Server.Api.Rest.Describing;
+
 namespace Tessera.Server.Api.Rest;
 
 /// <summary>One route of the REST port.</summary>
@@ -8,6 +10,9 @@ internal sealed record RestRoute(IReadOnlyList<string> Methods, string Pattern, 
 {
     /// <summary>Whether the route is served to callers without a key.</summary>
     public bool IsOpen { get; init; }
+
+    /// <summary>What the OpenAPI document says about it; null for what is no part of the API, such as the files of the page.</summary>
+    public RouteDescription? About { get; init; }
 
     /// <summary>A route for reading.</summary>
     public static RestRoute Get(string pattern, RequestDelegate handle) => new(["GET", "HEAD"], pattern, handle);

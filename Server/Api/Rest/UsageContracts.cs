@@ -1,4 +1,5 @@
 using Tessera.Engine.Requests;
+using Tessera.Server.Api.Gathering;
 
 namespace Tessera.Server.Api.Rest;
 
@@ -8,20 +9,21 @@ namespace Tessera.Server.Api.Rest;
 /// </summary>
 internal sealed record UsageBody(
     int PromptTokens, int CompletionTokens, int TotalTokens, PromptTokensDetails PromptTokensDetails,
-    CompletionTokensDetails CompletionTokensDetails, SavingsBody LatentSavings)
+    CompletionTokensDetails CompletionTokensDetails, SavingsBody? LatentSavings)
 {
     /// <summary>The usage of a finished request.</summary>
-    public static UsageBody Of(FinishedEvent finished)
-    {
-        var usage = finished.Usage;
-        return new(
-            usage.PromptTokens,
-            usage.CompletionTokens,
-            usage.PromptTokens + usage.CompletionTokens,
-            new(usage.CachedTokens),
-            new(usage.ReasoningTokens, usage.LatentTokens, usage.ReasoningTextTokens, usage.ControlTokens),
-            SavingsBody.Of(finished.Savings));
-    }
+    public static UsageBody Of(FinishedEvent finished) => Of(finished.Usage, SavingsBody.Of(finished.Savings));
+
+    /// <summary>The usage so far, without savings before the end.</summary>
+    public static UsageBody Of(GatheredResponse response) => response.IsFinished ? Of(response.Finished) : Of(response.UsageSoFar(), null);
+
+    private static UsageBody Of(Usage usage, SavingsBody? savings) => new(
+        usage.PromptTokens,
+        usage.CompletionTokens,
+        usage.PromptTokens + usage.CompletionTokens,
+        new(usage.CachedTokens),
+        new(usage.ReasoningTokens, usage.LatentTokens, usage.ReasoningTextTokens, usage.ControlTokens),
+        savings);
 }
 
 /// <summary>What of the prompt was not computed again.</summary>

@@ -93,7 +93,13 @@ public sealed class GenerateTests
         request.MaxTokens = 40;
         request.Reasoning.LatentBudget = 1;
         request.Reasoning.ThinkingBudget = 30;
-        request.Sampling = new() { Temperature = 0, TopK = 3, TopP = 0.5f, Seed = 7 };
+        request.Sampling = new()
+        {
+            Temperature = 0, TopK = 3, TopP = 0.5f, Seed = 7, MinP = 0.25f, RepetitionPenalty = 1.5f, FrequencyPenalty = 0.5f, PresencePenalty = -0.5f,
+        };
+        request.MinTokens = 4;
+        request.Logprobs = 2;
+        request.N = 1;
 
         var events = await server.GenerateAsync(request);
 
@@ -110,6 +116,13 @@ public sealed class GenerateTests
                 TopP = 0.5f,
                 Seed = 7,
                 Explain = true,
+                MinP = 0.25f,
+                RepetitionPenalty = 1.5f,
+                FrequencyPenalty = 0.5f,
+                PresencePenalty = -0.5f,
+                MinTokens = 4,
+                N = 1,
+                Logprobs = 2,
             },
             accepted.Effective);
         Assert.Equal(accepted.PromptTokens, events[^1].Finished.Usage.PromptTokens);

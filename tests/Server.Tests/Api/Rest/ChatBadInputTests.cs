@@ -60,21 +60,36 @@ public sealed class ChatBadInputTests : IClassFixture<ChatBadInputTests.Shared>
         await AssertRefusedAsync(TestServer.Body(fields), param, inMessage);
 
     [Theory]
-    [InlineData("\"n\":2", "n", "2")]
+    [InlineData("\"n\":9", "n", "9")]
     [InlineData("\"n\":0", "n", "0")]
     [InlineData("\"n\":\"1\"", "n", "expected a number, found a string")]
     [InlineData("\"tools\":[{\"type\":\"function\"}]", "tools", "not supported")]
     [InlineData("\"tool_choice\":\"required\"", "tool_choice", "not supported")]
     [InlineData("\"functions\":[{}]", "functions", "not supported")]
     [InlineData("\"response_format\":{\"type\":\"json_object\"}", "response_format", "json_object")]
-    [InlineData("\"logprobs\":true", "logprobs", "not supported")]
-    [InlineData("\"top_logprobs\":5", "top_logprobs", "not supported")]
-    [InlineData("\"logit_bias\":{\"5\":100}", "logit_bias", "not supported")]
-    [InlineData("\"frequency_penalty\":0.5", "frequency_penalty", "0.5")]
-    [InlineData("\"presence_penalty\":-2", "presence_penalty", "-2")]
+    [InlineData("\"logprobs\":1", "logprobs", "expected true or false, found a number")]
+    [InlineData("\"top_logprobs\":5", "top_logprobs", "only together with \"logprobs\": true")]
+    [InlineData("\"logprobs\":true,\"top_logprobs\":21", "top_logprobs", "21")]
+    [InlineData("\"logit_bias\":{\"5\":101}", "logit_bias.5", "101")]
+    [InlineData("\"logit_bias\":{\"99999\":1}", "logit_bias", "99999")]
+    [InlineData("\"logit_bias\":{\"Tom\":1}", "logit_bias.Tom", "expected a token id")]
+    [InlineData("\"logit_bias\":{\"5\":\"1\"}", "logit_bias.5", "expected a number, found a string")]
+    [InlineData("\"logit_bias\":[1]", "logit_bias", "expected an object, found an array")]
+    [InlineData("\"frequency_penalty\":2.5", "frequency_penalty", "2.5")]
+    [InlineData("\"presence_penalty\":-3", "presence_penalty", "-3")]
+    [InlineData("\"repetition_penalty\":0", "repetition_penalty", "0")]
+    [InlineData("\"min_tokens\":-1", "min_tokens", "-1")]
+    [InlineData("\"stop_token_ids\":[1.5]", "stop_token_ids[0]", "1.5")]
+    [InlineData("\"stop_token_ids\":[99999]", "stop_token_ids[0]", "99999")]
+    [InlineData("\"cache_salt\":1", "cache_salt", "expected a string, found a number")]
+    [InlineData("\"verbosity\":\"low\"", "verbosity", "medium")]
+    [InlineData("\"service_tier\":\"flex\"", "service_tier", "auto, default")]
+    [InlineData("\"thinking_token_budget\":5", "thinking_token_budget", "belongs inside reasoning, as thinking_budget")]
+    [InlineData("\"stream\":true,\"stream_options\":{\"include_obfuscation\":true}", "stream_options.include_obfuscation", "not supported")]
+    [InlineData("\"return_token_ids\":1", "return_token_ids", "expected true or false, found a number")]
     [InlineData("\"modalities\":[\"text\",\"audio\"]", "modalities", "not supported")]
     [InlineData("\"audio\":{\"voice\":\"x\"}", "audio", "not supported")]
-    [InlineData("\"min_p\":0.1", "min_p", "0.1")]
+    [InlineData("\"min_p\":1.5", "min_p", "1.5")]
     public async Task Post_ParameterThatWouldBeLost_IsRefusedByName(string fields, string param, string inMessage) =>
         await AssertRefusedAsync(TestServer.Body(fields), param, inMessage);
 
@@ -110,10 +125,10 @@ public sealed class ChatBadInputTests : IClassFixture<ChatBadInputTests.Shared>
     [Fact]
     public async Task Post_SeveralProblems_ListsAllOnce()
     {
-        using var response = await _server.PostAsync("""{"model":"tiny","temperature":9,"n":3,"max_tokens":"x","latent_budget":1}""");
+        using var response = await _server.PostAsync("""{"model":"tiny","temperature":9,"tools":[{}],"max_tokens":"x","latent_budget":1}""");
 
-        var message = await ErrorAssert.IsAsync(response, HttpStatusCode.BadRequest, "invalid_value", "n");
-        foreach (var field in (string[])["n", "latent_budget", "max_tokens", "messages", "temperature"])
+        var message = await ErrorAssert.IsAsync(response, HttpStatusCode.BadRequest, "invalid_value", "tools");
+        foreach (var field in (string[])["tools", "latent_budget", "max_tokens", "messages", "temperature"])
         {
             Assert.Single(message.Split("; "), part => part.StartsWith(field + ": ", StringComparison.Ordinal));
         }

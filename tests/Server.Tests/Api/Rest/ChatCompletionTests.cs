@@ -93,7 +93,7 @@ public sealed class ChatCompletionTests : IAsyncLifetime
         var room = 256 - (int)completion["usage"]!["prompt_tokens"]!;
         Assert.Equal(
             $$"""{"mode":"auto","latent_budget":null,"thinking_budget":null,"explain":true,"max_tokens":{{room}}}""", completion["reasoning"]!.ToJsonString());
-        Assert.Equal("""{"temperature":0,"top_k":0,"top_p":1,"seed":0}""", completion["sampling"]!.ToJsonString());
+        Assert.Equal("""{"temperature":0,"top_k":0,"top_p":1,"seed":0,"min_p":0,"repetition_penalty":1,"frequency_penalty":0,"presence_penalty":0,"min_tokens":0,"n":1}""", completion["sampling"]!.ToJsonString());
         Assert.Equal(["queue_ms", "prefill_ms", "time_to_first_token_ms", "inter_token_ms", "total_ms"], completion["timings"]!.AsObject().Select(field => field.Key));
     }
 
@@ -101,10 +101,10 @@ public sealed class ChatCompletionTests : IAsyncLifetime
     public async Task Post_EverythingGiven_EchoesIt()
     {
         var completion = await _server.CompleteAsync(TestServer.Body(
-            "\"max_completion_tokens\":40,\"temperature\":0.5,\"top_k\":5,\"top_p\":0.5,\"seed\":77,\"stop\":[\"never\"],\"user\":\"u\",\"reasoning\":{\"mode\":\"latent\",\"latent_budget\":3,\"thinking_budget\":20,\"explain\":false}"));
+            "\"max_completion_tokens\":40,\"temperature\":0.5,\"top_k\":5,\"top_p\":0.5,\"seed\":77,\"min_p\":0.25,\"repetition_penalty\":1.5,\"frequency_penalty\":0.5,\"presence_penalty\":-0.5,\"min_tokens\":4,\"stop\":[\"never\"],\"user\":\"u\",\"reasoning\":{\"mode\":\"latent\",\"latent_budget\":3,\"thinking_budget\":20,\"explain\":false}"));
 
         Assert.Equal("""{"mode":"latent","latent_budget":3,"thinking_budget":20,"explain":false,"max_tokens":40}""", completion["reasoning"]!.ToJsonString());
-        Assert.Equal("""{"temperature":0.5,"top_k":5,"top_p":0.5,"seed":77}""", completion["sampling"]!.ToJsonString());
+        Assert.Equal("""{"temperature":0.5,"top_k":5,"top_p":0.5,"seed":77,"min_p":0.25,"repetition_penalty":1.5,"frequency_penalty":0.5,"presence_penalty":-0.5,"min_tokens":4,"n":1}""", completion["sampling"]!.ToJsonString());
     }
 
     [Theory]

@@ -1,30 +1,25 @@
-using System.Buffers;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Tessera.Engine;
-using Tessera.Engine.Requests;
+using Tessera.Server.Api.Gathering;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
 
-/// <summary>Sends a response as server-sent events: one chunk per event, comments while nothing happens, <c>[DONE]</c> after an end that is no error.</summary>
-internal sealed class ChatStream
+/// <summary>Sends a response as server-sent events, with comments while nothing happens.</summary>
+internal sealed class ResponseStreaming
 {
-    private static ReadOnlySpan<byte> DataPrefix => "data: "u8;
-
-    private static ReadOnlySpan<byte> EventEnd => "\n\n"u8;
-
-    private static ReadOnlySpan<byte> Done => "data: [DONE]\n\n"u8;
-
-    private static ReadOnlySpan<byte> KeepAlive => ": keep-alive\n\n"u8;
-
     private readonly HttpContext _context;
+    private readonly ResponseWriter _writer;
+    private readonly GatheredResponse _response;
+    private readonly EventSink _sink;
     private readonly TimeSpan _keepAlive;
     private readonly TimeProvider _timeProvider;
 
-    private ChatStream(HttpContext context, TimeSpan keepAlive, TimeProvider timeProvider)
+    private ResponseStreaming(HttpContext context, ResponseWriter writer, GatheredResponse response, TimeSpan keepAlive, TimeProvider timeProvider)
     {
         _context = context;
+        _writer = writer;
+        _response = response;
+        _sink = new EventSink(context.Response.BodyWriter);
         _keepAlive = keepAlive;
         _timeProvider = timeProvider;
     }
@@ -32,20 +27,22 @@ internal sealed class ChatStream
     /// <summary>Streams a generation to its end.</summary>
     /// <exception cref="OperationCanceledException">The client went away.</exception>
     public static async Task WriteAsync(
-        HttpContext context, ChatResponse response, Generation generation, bool includeUsage, ServerOptions options, TimeProvider timeProvider, ILogger logger)
+        HttpContext context, ResponseWriter writer, GatheredResponse response, Generation generation, ServerOptions options, TimeProvider timeProvider,
+        ILogger logger)
     {
-        var stream = new ChatStream(context, TimeSpan.FromSeconds(options.KeepAliveSeconds), timeProvider);
+        var stream = new ResponseStreaming(context, writer, response, TimeSpan.FromSeconds(options.KeepAliveSeconds), timeProvider);
         stream.Start();
         try
         {
-            var finished = await stream.CopyAsync(response, generation).ConfigureAwait(false);
-            if (ApiFailure.FromFinished(finished) is { } error)
+            await stream.CopyAsync(generation).ConfigureAwait(false);
+            if (ApiFailure.FromFinished(response.Finished) is { } error)
             {
                 Log.GenerationEndedWithError(logger, context.TraceIdentifier, error.Entry.Code);
                 await stream.FailAsync(error).ConfigureAwait(false);
                 return;
             }
-            await stream.EndAsync(response, finished, includeUsage).ConfigureAwait(false);
+            writer.Close(stream._sink, response);
+            await stream.FlushAsync().ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OperationCanceledException && !context.RequestAborted.IsCancellationRequested)
         {
@@ -64,24 +61,22 @@ internal sealed class ChatStream
         headers["X-Accel-Buffering"] = "no";
     }
 
-    private async Task<FinishedEvent> CopyAsync(ChatResponse response, Generation generation)
+    private async Task CopyAsync(Generation generation)
     {
-        Send(response.Opening(), RestJson.Wire.ChatChunk);
+        _writer.Open(_sink, _response);
         await FlushAsync().ConfigureAwait(false);
-        FinishedEvent? finished = null;
         while (await WaitAsync(generation).ConfigureAwait(false))
         {
             while (generation.Events.TryRead(out var happened))
             {
-                finished = happened as FinishedEvent ?? finished;
-                if ((finished is null || ApiFailure.FromFinished(finished) is null) && response.ToChunk(happened) is { } chunk)
+                _response.Add(happened);
+                if (!GatheredResponse.IsFailedEnd(happened))
                 {
-                    Send(chunk, RestJson.Wire.ChatChunk);
+                    _writer.Write(_sink, happened, _response);
                 }
             }
             await FlushAsync().ConfigureAwait(false);
         }
-        return finished ?? throw new InvalidOperationException("The events of a request ended without a final one.");
     }
 
     /// <summary>Waits for events; false after the last one.</summary>
@@ -96,35 +91,16 @@ internal sealed class ChatStream
             }
             catch (TimeoutException) when (!events.IsCompleted)
             {
-                _context.Response.BodyWriter.Write(KeepAlive);
+                _sink.SendKeepAlive();
                 await FlushAsync().ConfigureAwait(false);
             }
         }
     }
 
-    private async Task EndAsync(ChatResponse response, FinishedEvent finished, bool includeUsage)
-    {
-        if (includeUsage)
-        {
-            Send(response.UsageChunk(finished), RestJson.Wire.ChatChunk);
-        }
-        _context.Response.BodyWriter.Write(Done);
-        await FlushAsync().ConfigureAwait(false);
-    }
-
     private async Task FailAsync(ApiFailure error)
     {
-        Send(ErrorBody.Of(error), RestJson.Wire.ErrorBody);
+        _writer.Fail(_sink, error, _response);
         await FlushAsync().ConfigureAwait(false);
-    }
-
-    private void Send<T>(T body, JsonTypeInfo<T> type)
-    {
-        var writer = _context.Response.BodyWriter;
-        writer.Write(DataPrefix);
-        // Serialised JSON has no line breaks, so one data line holds it.
-        writer.Write(JsonSerializer.SerializeToUtf8Bytes(body, type));
-        writer.Write(EventEnd);
     }
 
     private async Task FlushAsync()
