@@ -38,8 +38,7 @@ internal sealed class GrpcDispatcher
     public async Task HandleAsync(HttpContext context)
     {
         var telemetry = RequestTelemetry.BeginGrpc(context, _metrics);
-        context.TraceIdentifier = Guid.CreateVersion7().ToString("n");
-        context.Response.Headers["x-request-id"] = context.TraceIdentifier;
+        var badId = RequestIds.Take(context);
         var path = Echo.Shorten(context.Request.Path.Value ?? "");
         if (RefuseHttp(context.Request) is { } refused)
         {
@@ -49,7 +48,7 @@ internal sealed class GrpcDispatcher
             return;
         }
 
-        var status = await RunAsync(context).ConfigureAwait(false);
+        var status = await RunAsync(context, badId is null ? null : GrpcStatus.From(GrpcFailure.ToStatus(badId))).ConfigureAwait(false);
         if (status.Code != GrpcStatusCode.OK)
         {
             telemetry.Refuse(status.Reason ?? MetricNames.Of(status.Code).ToLowerInvariant());
@@ -64,11 +63,11 @@ internal sealed class GrpcDispatcher
         : !GrpcHeaders.IsGrpcContentType(request.ContentType) ? StatusCodes.Status415UnsupportedMediaType
         : null;
 
-    private async Task<GrpcStatus> RunAsync(HttpContext context)
+    private async Task<GrpcStatus> RunAsync(HttpContext context, GrpcStatus? refused)
     {
-        var badTimeout = ReadTimeout(context.Request, out var timeout);
+        refused = ReadTimeout(context.Request, out var timeout) ?? refused;
         using var call = new GrpcServerCall(context, _maxMessageBytes, timeout, _timeProvider);
-        var status = badTimeout ?? await CallAsync(call, context).ConfigureAwait(false);
+        var status = refused ?? await CallAsync(call, context).ConfigureAwait(false);
         if (!call.IsClientGone)
         {
             call.End(status);

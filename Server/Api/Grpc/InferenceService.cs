@@ -27,7 +27,7 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
         }
 
         var message = await call.ReadRequestAsync(Wire.GenerateRequest.Parser).ConfigureAwait(false);
-        var generation = Submit(Validate(message, call.RequestId));
+        var generation = Submit(Validate(message, call));
         call.Telemetry.Track(generation, GenAiOperation.GenerateContent);
         try
         {
@@ -40,10 +40,11 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
         }
     }
 
-    private GenerationRequest Validate(Wire.GenerateRequest message, string callId)
+    private GenerationRequest Validate(Wire.GenerateRequest message, GrpcServerCall call)
     {
         _model.Require(message.Model);
-        var input = GenerateRequestReader.Read(message, callId);
+        var input = GenerateRequestReader.Read(message, call.RequestId);
+        input = input with { CacheSalt = CacheSalts.Of(call.Telemetry, input.CacheSalt) };
         return GenerationRequest.TryCreate(input, engine.Package, engine.Options, GenerateRequestReader.Names, out var request, out var problems)
             ? request
             : throw GrpcFailure.ToStatus(ApiFailure.FromProblems(problems));

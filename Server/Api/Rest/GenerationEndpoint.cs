@@ -59,6 +59,7 @@ internal sealed class GenerationEndpoint(
         {
             var problems = new List<FieldProblem>();
             var parsed = api.Read(document.RootElement, context.TraceIdentifier, problems);
+            parsed = parsed with { Input = parsed.Input with { CacheSalt = CacheSalts.Of(context, parsed.Input.CacheSalt) } };
             var (request, invalid) = Validate(parsed, problems);
             return (parsed, request, invalid);
         }

@@ -6,8 +6,6 @@ namespace Tessera.Server.Api.Rest;
 /// <summary>What every REST request goes through: its id, the routes, an error body for whatever has none, the access log.</summary>
 internal static class RestPipeline
 {
-    private const string RequestIdHeader = "X-Request-Id";
-    private const int MaxRequestIdLength = 128;
     private const int MaxLoggedPathLength = 200;
 
     /// <summary>Builds the pipeline.</summary>
@@ -30,7 +28,7 @@ internal static class RestPipeline
         var telemetry = RequestTelemetry.BeginRest(context, metrics);
         try
         {
-            if (TakeRequestId(context) is { } refused)
+            if (RequestIds.Take(context) is { } refused)
             {
                 await RestResponse.WriteErrorAsync(context, refused).ConfigureAwait(false);
                 return;
@@ -56,17 +54,6 @@ internal static class RestPipeline
         return context.GetEndpoint()?.Metadata.GetMetadata<OpenRoute>() is not null || access.Check(context, isMetered: !isRead) is not { } refused
             ? next(context)
             : RestResponse.WriteErrorAsync(context, refused);
-    }
-
-    /// <summary>Gives the request the id that its client chose, or a new one, and echoes it.</summary>
-    private static ApiFailure? TakeRequestId(HttpContext context)
-    {
-        var given = context.Request.Headers[RequestIdHeader].ToString();
-        var valid = given.Length <= MaxRequestIdLength && given.All(c => c is > ' ' and <= '~');
-        context.TraceIdentifier = given.Length > 0 && valid ? given : Guid.CreateVersion7().ToString("n");
-        context.Response.Headers[RequestIdHeader] = context.TraceIdentifier;
-        const string Problem = $"{RequestIdHeader}: expected at most 128 visible ASCII characters, found other ones or more";
-        return valid ? null : new(ErrorKind.InvalidArgument, Problem, RequestIdHeader);
     }
 
     /// <summary>Routing answers an unknown route or method with a bare status; clients get the error object for these too.</summary>

@@ -61,16 +61,17 @@ internal sealed record Said(string Codes, string Hints, string Reasoning, string
             string.Concat(messages.Select(message => (string?)message["answer"]?["text"])),
             (string)finished["reason"]!,
             Line(
-                usage["prompt_tokens"], usage["cached_tokens"], usage["completion_tokens"],
+                usage["prompt_tokens"], usage["completion_tokens"],
                 usage["latent_tokens"], usage["control_tokens"], usage["reasoning_text_tokens"]),
             SavingsLine(finished["savings"]!));
     }
 
+    // Cached tokens are left out: they are the same prompt's second time.
     private static string RestUsage(JsonNode usage)
     {
         var details = usage["completion_tokens_details"]!;
         return Line(
-            usage["prompt_tokens"], usage["prompt_tokens_details"]!["cached_tokens"], usage["completion_tokens"],
+            usage["prompt_tokens"], usage["completion_tokens"],
             details["latent_tokens"], details["control_tokens"], details["reasoning_text_tokens"]);
     }
 

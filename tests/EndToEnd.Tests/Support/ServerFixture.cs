@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Tessera.EndToEnd.Tests.Support;
 
 /// <summary>One server for the tests that leave it as they found it.</summary>
-public sealed class ServerFixture : IAsyncLifetime
+public class ServerFixture : IAsyncLifetime
 {
     internal ServerProcess Server { get; private set; } = null!;
 
@@ -13,7 +13,7 @@ public sealed class ServerFixture : IAsyncLifetime
     /// <summary>The prompt that the server suggests to its user.</summary>
     internal string Prompt { get; private set; } = "";
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         Server = await ServerProcess.StartAsync();
         var suggested = Server.GreetingRequest();
@@ -21,7 +21,11 @@ public sealed class ServerFixture : IAsyncLifetime
         Prompt = (string)suggested["messages"]![0]!["content"]!;
     }
 
-    public ValueTask DisposeAsync() => Server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Server.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>A REST request for the prompt.</summary>
     internal JsonObject RestRequest(string mode, bool stream = false) => new()

@@ -184,6 +184,8 @@ public sealed class MetricsTests
         await gate.WhenArrivedAsync();
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => request);
+        // The cancellation is with the engine before its thread goes on.
+        await server.WaitForLogAsync("abandoned");
         gate.Open();
 
         var page = await server.MetricsAsync(page => page.Sum("tessera_requests_total") == 1);

@@ -19,7 +19,8 @@ internal static partial class OpenApiDocument
     private static readonly JsonSchemaExporterOptions SchemaOptions = new() { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = MarkRequired };
 
     // Any route can meet these.
-    private static readonly ErrorKind[] CommonErrors = [ErrorKind.InvalidArgument, ErrorKind.Unavailable, ErrorKind.Internal];
+    private static readonly ErrorKind[] CommonErrors =
+        [ErrorKind.InvalidArgument, ErrorKind.Unauthenticated, ErrorKind.RateLimited, ErrorKind.Unavailable, ErrorKind.Internal];
     private static readonly ErrorKind[] BodyErrors = [ErrorKind.InvalidBody, ErrorKind.TooLarge, ErrorKind.UnsupportedMediaType];
 
     /// <summary>Builds the document.</summary>

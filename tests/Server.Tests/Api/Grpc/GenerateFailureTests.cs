@@ -147,7 +147,7 @@ public sealed class GenerateFailureTests
         call.Dispose();
 
         // The cancellation reaches the engine while its thread is held, and is handled after the step.
-        await WaitForLogAsync(server, "Cancelled");
+        await server.WaitForLogAsync("Cancelled");
         gate.Open();
         await server.WaitForStatusAsync(status => status is { RunningCount: 0, WaitingCount: 0, KvPositionsInUse: 0 });
         Assert.Equal("stop", (await server.GenerateAsync(GrpcCalls.NewRequest()))[^1].Finished.Reason);
@@ -190,14 +190,5 @@ public sealed class GenerateFailureTests
         Assert.Equal(GrpcStatusCode.DeadlineExceeded, error.Code);
         gate.Open();
         await server.WaitForStatusAsync(status => status is { RunningCount: 0, WaitingCount: 0 });
-    }
-
-    private static async Task WaitForLogAsync(TestServer server, string text)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (!server.Logs.Entries.Any(entry => entry.Text.Contains(text, StringComparison.Ordinal)))
-        {
-            await Task.Delay(10, patience.Token);
-        }
     }
 }
