@@ -15,8 +15,14 @@ public sealed record EngineOptions
     /// <summary>Positions in the KV cache over all slots; 0 = slots x the model's positions.</summary>
     public int MaxKvPositions { get; init; }
 
-    /// <summary>Positions of one prefill chunk. 256: bounds the pause that a long prompt causes to one chunk.</summary>
+    /// <summary>Prompt positions of one step, padding included. 256: bounds the pause that prompts cause to the sequences that decode.</summary>
     public int PrefillChunk { get; init; } = 256;
+
+    /// <summary>Prompts of finished requests whose keys and values are kept for requests that begin alike; 0 = no prefix is shared. 16: as many as slots.</summary>
+    public int PrefixCacheEntries { get; init; } = 16;
+
+    /// <summary>Most memory of kept prompts, in MiB. 32: small beside the weights; about 6,000 positions of the shipped model.</summary>
+    public int PrefixCacheMiB { get; init; } = 32;
 
     /// <summary>Most tokens a request may ask for.</summary>
     public int MaxTokensLimit { get; init; } = 2048;
@@ -39,8 +45,18 @@ public sealed record EngineOptions
     /// <summary>Threads of the runtime; 0 = the machine's cores.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Checks the engine's bookkeeping after every step, not only when idle; for tests.</summary>
-    internal bool ChecksEveryStep { get; init; }
+    /// <summary>
+    /// How long the last event of a response waits for hints. 10 s: far above what a healthy codebook needs for all spans that can wait.
+    /// </summary>
+    internal TimeSpan HintPatience { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Checks the engine's bookkeeping after every step, not only when idle; always so in debug builds.</summary>
+    internal bool ChecksEveryStep { get; init; } =
+#if DEBUG
+        true;
+#else
+        false;
+#endif
 
     /// <summary>
     /// How long a stopping engine waits for the step in progress before it ends the requests without it. 10 s: a step of a healthy runtime ends long before.
@@ -56,6 +72,8 @@ public sealed record EngineOptions
         Check(nameof(MaxQueuedTokens), MaxQueuedTokens, 1, int.MaxValue);
         Check(nameof(MaxKvPositions), MaxKvPositions, 0, int.MaxValue);
         Check(nameof(PrefillChunk), PrefillChunk, 1, 1_000_000);
+        Check(nameof(PrefixCacheEntries), PrefixCacheEntries, 0, 1024);
+        Check(nameof(PrefixCacheMiB), PrefixCacheMiB, 0, 1_000_000);
         Check(nameof(MaxTokensLimit), MaxTokensLimit, 1, 1_000_000);
         Check(nameof(DefaultMaxTokens), DefaultMaxTokens, 1, 1_000_000);
         Check(nameof(MaxChoices), MaxChoices, 1, 1024);

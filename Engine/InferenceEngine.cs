@@ -15,6 +15,7 @@ public sealed class InferenceEngine : IAsyncDisposable
 {
     private readonly IModelRunner _runner;
     private readonly TimeProvider _timeProvider;
+    private readonly int _slotCount;
     private readonly long _positionCapacity;
     private readonly RequestQueue _queue;
     private readonly DepartureRate _departures;
@@ -47,7 +48,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         _runner = runner;
         _timeProvider = timeProvider;
 
-        var slotCount = Math.Min(options.MaxSlots, runner.SlotCount);
+        var slotCount = _slotCount = Math.Min(options.MaxSlots, runner.SlotCount);
         _positionCapacity = options.MaxKvPositions > 0 ? options.MaxKvPositions : (long)slotCount * runner.MaxPositions;
         _queue = new RequestQueue(options.MaxQueuedRequests, options.MaxQueuedTokens);
         _departures = new DepartureRate(timeProvider);
@@ -55,9 +56,11 @@ public sealed class InferenceEngine : IAsyncDisposable
         // Between two steps every request of queue and slots may come, go and be cancelled once: a message always finds room.
         _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
         _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
-        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, Telemetry, timeProvider);
+        var hintWait = new HintWait(options.HintPatience, timeProvider, OnFault);
+        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, hintWait, Telemetry, timeProvider);
         var slots = new SlotMap(runner, slotCount);
-        var scheduler = new Scheduler(_queue, slots, _departures, _positionCapacity, options.PrefillChunk, package.Vocabulary.ThinkId);
+        var scheduler = new Scheduler(
+            _queue, slots, CreatePrefixCache(runner, options), _departures, new SchedulerLimits(_positionCapacity, options.PrefillChunk), package.Vocabulary.ThinkId);
         _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, Telemetry, timeProvider);
         new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }
@@ -124,10 +127,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <exception cref="ArgumentException">The request was checked against other limits and can never fit here.</exception>
     public SubmitResult Submit(GenerationRequest request)
     {
-        var positionLimit = Math.Min(_runner.MaxPositions, _positionCapacity);
-        if (request.WorstCasePositions > positionLimit)
+        if (request.WorstCasePositions > _runner.MaxPositions || (long)request.N * request.WorstCasePositions > _positionCapacity || request.N > _slotCount)
         {
-            throw new ArgumentException($"the request may take {request.WorstCasePositions} positions of {positionLimit}", nameof(request));
+            throw new ArgumentException(
+                $"the request may take {request.N} slots of {_slotCount} and {request.WorstCasePositions} positions in each, of {_runner.MaxPositions} in a slot and "
+                + $"{_positionCapacity} in all",
+                nameof(request));
         }
 
         if (State is not (EngineState.Starting or EngineState.Ready))
@@ -140,15 +145,16 @@ public sealed class InferenceEngine : IAsyncDisposable
             return new SubmitResult.Full(_departures.RetryAfter(_queue.Count));
         }
 
-        var sequence = _sequences.Create(request, _live.Remove);
-        if (!_live.TryAdd(sequence) || !_commands.Writer.TryWrite(new LoopCommand(sequence, IsCancel: false)))
+        var sequences = _sequences.Create(request, _live.Remove);
+        var response = sequences[0].Response;
+        if (!_live.TryAdd(sequences) || !_commands.Writer.TryWrite(new LoopCommand(sequences, IsCancel: false)))
         {
-            _live.Remove(sequence.Response);
+            _live.Remove(response);
             _queue.Unreserve(request.PromptPositions);
             return new SubmitResult.Draining();
         }
 
-        return new SubmitResult.Accepted(new Generation(request, sequence.Response.Reader, sequence.Response.WhenFinished, () => Cancel(sequence)));
+        return new SubmitResult.Accepted(new Generation(request, response.Reader, response.WhenFinished, () => Cancel(sequences)));
     }
 
     /// <summary>What the engine is doing; safe from any thread.</summary>
@@ -162,7 +168,10 @@ public sealed class InferenceEngine : IAsyncDisposable
             _positionCapacity, progress.StepCount, sinceProgress)
         {
             WaitingTokens = _queue.TokenCount,
-            KvBytesResident = progress.PositionsInUse * bytes,
+            KvBytesResident = (progress.PositionsInUse + progress.PositionsKept) * bytes,
+            PrefixCacheQueriedTokens = progress.PrefixTokens.Queried,
+            PrefixCacheHitTokens = progress.PrefixTokens.Hit,
+            PreemptionCount = progress.PreemptionCount,
         };
     }
 
@@ -195,16 +204,16 @@ public sealed class InferenceEngine : IAsyncDisposable
         Enter(EngineState.Draining);
         _live.Close();
         var hasStopped = await StopAsync().ConfigureAwait(false);
-        if (_hints is not null)
+
+        // Whoever hangs in the runtime still uses it: then its memory goes with the process.
+        if (_hints is null || await _hints.StopAsync(Options.StopPatience).ConfigureAwait(false))
         {
-            await _hints.DisposeAsync().ConfigureAwait(false);
+            Codebook?.Dispose();
         }
 
-        Codebook?.Dispose();
         Telemetry.Dispose();
         if (hasStopped)
         {
-            // A thread that hangs in the runtime still uses it: then its memory goes with the process.
             _runner.Dispose();
         }
     }
@@ -225,6 +234,13 @@ public sealed class InferenceEngine : IAsyncDisposable
             throw new ArgumentException(
                 $"the runner gives {runner.VocabularySize} logits, the package's vocabulary has {package.Vocabulary.Size} ids", nameof(runner));
         }
+    }
+
+    private static PrefixCache CreatePrefixCache(IModelRunner runner, EngineOptions options)
+    {
+        // Without slots to keep prompts in, running sequences still share theirs.
+        var maxPositions = options.PrefixCacheMiB * 1024L * 1024 / Math.Max(1, runner.KvBytesPerPosition);
+        return new PrefixCache(runner, runner.SlotCount, Math.Min(options.PrefixCacheEntries, runner.CacheSlotCount), maxPositions, options.PrefixCacheEntries > 0);
     }
 
     private void RunThread()
@@ -283,12 +299,12 @@ public sealed class InferenceEngine : IAsyncDisposable
         }
     }
 
-    private void Cancel(Sequence sequence)
+    private void Cancel(IReadOnlyList<Sequence> sequences)
     {
-        if (sequence.Response.RequestCancel())
+        if (sequences[0].Response.RequestCancel())
         {
             // False only when the engine is stopping, which ends the request anyway.
-            _commands.Writer.TryWrite(new LoopCommand(sequence, IsCancel: true));
+            _commands.Writer.TryWrite(new LoopCommand(sequences, IsCancel: true));
         }
     }
 

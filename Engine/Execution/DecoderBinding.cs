@@ -31,6 +31,17 @@ internal sealed class DecoderBinding : IDisposable
     public static DecoderBinding ForPrefill(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int slot) =>
         Create(session, buffers, cache, totalLengthRank, slot, rows: 1);
 
+    /// <summary>Whole prompts of the sequences in neighbouring slots; ids and logits are bound for each call.</summary>
+    public static DecoderBinding ForPrompts(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int firstSlot, int rows) =>
+        Create(session, buffers, cache, totalLengthRank, firstSlot, rows);
+
+    /// <summary>Binds the padded length of whole prompts and where their logits go.</summary>
+    public void BindPrompts(int rows, int positions, int logitsRow)
+    {
+        BindIds(rows, positions);
+        BindLogits(logitsRow, rows);
+    }
+
     /// <summary>Binds a chunk's length and where its logits go; with no wanted logits, zero rows are computed.</summary>
     public void BindChunk(int positions, int logitsRow, bool wantsLogits)
     {

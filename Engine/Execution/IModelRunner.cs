@@ -11,6 +11,11 @@ public interface IModelRunner : IDisposable
     /// <summary>Slots of the KV cache.</summary>
     int SlotCount { get; }
 
+    /// <summary>
+    /// Slots above <see cref="SlotCount"/> that no plan may name: they keep prefixes for <see cref="MoveSlot"/> to copy from and to.
+    /// </summary>
+    int CacheSlotCount => 0;
+
     /// <summary>Positions per slot.</summary>
     int MaxPositions { get; }
 
@@ -18,10 +23,14 @@ public interface IModelRunner : IDisposable
     long KvBytesPerPosition { get; }
 
     /// <summary>
-    /// Runs the plan: first all decode rows in one call, then the prefill chunk. Writes keys and values into the rows' slots.
+    /// Runs the plan: first all decode rows in one call, then the whole prompts in one call, then the prefill chunk. Writes keys and values into the rows'
+    /// slots.
     /// </summary>
-    /// <param name="plan">Decode rows must be in slots 0..n-1, in this order (a dense prefix of the pool).</param>
-    /// <returns>One row of <see cref="VocabularySize"/> logits per decode row, then one for the prefill chunk if it wants logits. Valid until the next call.</returns>
+    /// <param name="plan">Decode rows must be in slots 0..n-1, in this order (a dense prefix of the pool), whole prompts in the slots that follow.</param>
+    /// <returns>
+    /// One row of <see cref="VocabularySize"/> logits per decode row, then one per whole prompt, then one for the prefill chunk if it wants logits. Valid until
+    /// the next call.
+    /// </returns>
     ReadOnlySpan<float> Run(StepPlan plan);
 
     /// <summary>Copies the first <paramref name="positionCount"/> positions of a slot over another slot.</summary>
@@ -41,5 +50,11 @@ public readonly record struct SequenceSlice(int Slot, ReadOnlyMemory<int> Ids, i
 
 /// <summary>Which sequences run in a step, and how many positions each.</summary>
 /// <param name="Decode">One position each; slots 0..n-1 in order.</param>
-/// <param name="Prefill">At most one chunk of one sequence.</param>
-public sealed record StepPlan(IReadOnlyList<SequenceSlice> Decode, SequenceSlice? Prefill);
+/// <param name="Prefill">At most one chunk of one sequence, in a slot above all others of the plan.</param>
+public sealed record StepPlan(IReadOnlyList<SequenceSlice> Decode, SequenceSlice? Prefill)
+{
+    /// <summary>
+    /// Whole prompts, from position 0 on, in the slots directly above the decode rows in order: run in one call, padded on the right to the longest.
+    /// </summary>
+    public IReadOnlyList<SequenceSlice> Prompts { get; init; } = [];
+}

@@ -7,11 +7,15 @@ namespace Tessera.Engine.Execution;
 /// <summary>Runs steps on a decoder graph in ONNX Runtime, with keys and values written in place into one <see cref="KvCache"/>.</summary>
 public sealed class OnnxModelRunner : IModelRunner
 {
+    // Whole prompts come in any number from any slot on: what is bound for the last few combinations is kept.
+    private const int MaxPromptBindings = 64;
+
     private readonly OrtSession _session;
     private readonly OrtRunOptions _runOptions = new();
     private readonly StepBuffers _buffers;
     private readonly DecoderBinding?[] _decodeBindings;
     private readonly DecoderBinding?[] _prefillBindings;
+    private readonly Dictionary<(int FirstSlot, int Rows), DecoderBinding> _promptBindings = [];
     private readonly int _totalLengthRank;
 
     /// <summary>Loads a decoder graph and reserves the KV cache.</summary>
@@ -30,8 +34,9 @@ public sealed class OnnxModelRunner : IModelRunner
         {
             DecoderContract.Check(Path.GetFileName(decoderPath), architecture, kvType, _session.Inputs, _session.Outputs);
             _totalLengthRank = _session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count;
-            _buffers = new StepBuffers(architecture, options.MaxSlots, padId);
-            Cache = new KvCache(architecture, options.MaxSlots, OrtValue.SizeOf(kvType));
+            var promptPositions = (int)Math.Min(options.PrefillChunk, (long)options.MaxSlots * architecture.MaxPositions);
+            _buffers = new StepBuffers(architecture, options.MaxSlots, promptPositions, padId);
+            Cache = new KvCache(architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(kvType));
         }
         catch
         {
@@ -43,6 +48,7 @@ public sealed class OnnxModelRunner : IModelRunner
 
         _decodeBindings = new DecoderBinding?[options.MaxSlots + 1];
         _prefillBindings = new DecoderBinding?[options.MaxSlots];
+        SlotCount = options.MaxSlots;
     }
 
     /// <summary>Keys and values.</summary>
@@ -52,7 +58,10 @@ public sealed class OnnxModelRunner : IModelRunner
     public int VocabularySize => _buffers.VocabularySize;
 
     /// <inheritdoc/>
-    public int SlotCount => Cache.SlotCount;
+    public int SlotCount { get; }
+
+    /// <inheritdoc/>
+    public int CacheSlotCount => Cache.SlotCount - SlotCount;
 
     /// <inheritdoc/>
     public int MaxPositions => Cache.MaxPositions;
@@ -65,10 +74,15 @@ public sealed class OnnxModelRunner : IModelRunner
     /// <exception cref="OrtException">A run failed; positions of the slots that did not finish are as before.</exception>
     public ReadOnlySpan<float> Run(StepPlan plan)
     {
-        PlanCheck.Check(plan, Cache);
+        PlanCheck.Check(plan, Cache, SlotCount);
         var rows = plan.Decode.Count;
         if (rows > 0)
             RunDecode(plan.Decode);
+        if (plan.Prompts.Count == 1)
+            RunPrefill(plan.Prompts[0], rows);
+        else if (plan.Prompts.Count > 1)
+            RunPrompts(plan.Prompts, rows);
+        rows += plan.Prompts.Count;
         if (plan.Prefill is { } chunk)
         {
             RunPrefill(chunk, rows);
@@ -95,6 +109,8 @@ public sealed class OnnxModelRunner : IModelRunner
             binding?.Dispose();
         foreach (var binding in _prefillBindings)
             binding?.Dispose();
+        foreach (var binding in _promptBindings.Values)
+            binding.Dispose();
         _session.Dispose();
         _runOptions.Dispose();
         _buffers.Dispose();
@@ -108,6 +124,31 @@ public sealed class OnnxModelRunner : IModelRunner
         binding.Run(_session, _runOptions);
         foreach (var slice in slices)
             Cache.SetPositionCount(slice.Slot, slice.Start + 1);
+    }
+
+    private void RunPrompts(IReadOnlyList<SequenceSlice> prompts, int logitsRow)
+    {
+        var key = (prompts[0].Slot, prompts.Count);
+        if (!_promptBindings.TryGetValue(key, out var binding))
+        {
+            if (_promptBindings.Count == MaxPromptBindings)
+                ClearPromptBindings();
+            binding = DecoderBinding.ForPrompts(_session, _buffers, Cache, _totalLengthRank, prompts[0].Slot, prompts.Count);
+            _promptBindings.Add(key, binding);
+        }
+
+        var width = _buffers.WritePrompts(prompts);
+        binding.BindPrompts(prompts.Count, width, logitsRow);
+        binding.Run(_session, _runOptions);
+        foreach (var prompt in prompts)
+            Cache.SetPositionCount(prompt.Slot, prompt.Count);
+    }
+
+    private void ClearPromptBindings()
+    {
+        foreach (var binding in _promptBindings.Values)
+            binding.Dispose();
+        _promptBindings.Clear();
     }
 
     private void RunPrefill(SequenceSlice chunk, int logitsRow)

@@ -7,10 +7,10 @@ internal static class PlanCheck
 {
     /// <summary>Checks slots and positions.</summary>
     /// <exception cref="ArgumentException">Names the slice and the numbers.</exception>
-    public static void Check(StepPlan plan, KvCache cache)
+    public static void Check(StepPlan plan, KvCache cache, int slotCount)
     {
-        if (plan.Decode.Count > cache.SlotCount)
-            throw new ArgumentException($"{plan.Decode.Count} decode rows for {cache.SlotCount} slots", nameof(plan));
+        if (plan.Decode.Count > slotCount)
+            throw new ArgumentException($"{plan.Decode.Count} decode rows for {slotCount} slots", nameof(plan));
         for (var row = 0; row < plan.Decode.Count; row++)
         {
             var slice = plan.Decode[row];
@@ -19,10 +19,24 @@ internal static class PlanCheck
             CheckPositions(slice, cache);
         }
 
+        for (var row = 0; row < plan.Prompts.Count; row++)
+        {
+            var prompt = plan.Prompts[row];
+            if (prompt.Slot != plan.Decode.Count + row || prompt.Slot >= slotCount || prompt is not { Start: 0, WantsLogits: true })
+            {
+                throw new ArgumentException(
+                    $"prompt {row} has slot {prompt.Slot} of {slotCount} and starts at {prompt.Start}, expected slot {plan.Decode.Count + row}, start 0 and logits",
+                    nameof(plan));
+            }
+
+            CheckPositions(prompt, cache);
+        }
+
         if (plan.Prefill is not { } chunk)
             return;
-        if (chunk.Slot < plan.Decode.Count || chunk.Slot >= cache.SlotCount)
-            throw new ArgumentException($"the chunk has slot {chunk.Slot}, expected {plan.Decode.Count} to {cache.SlotCount - 1}", nameof(plan));
+        var first = plan.Decode.Count + plan.Prompts.Count;
+        if (chunk.Slot < first || chunk.Slot >= slotCount)
+            throw new ArgumentException($"the chunk has slot {chunk.Slot}, expected {first} to {slotCount - 1}", nameof(plan));
         CheckPositions(chunk, cache);
     }
 

@@ -14,12 +14,17 @@ internal sealed class StepBuffers : IDisposable
     private readonly StepBuffer<float> _logits;
     private readonly int _padId;
 
-    public StepBuffers(Architecture architecture, int slotCount, int padId)
+    /// <summary>Allocates the memory.</summary>
+    /// <param name="architecture">Positions, vocabulary, n-gram embeddings.</param>
+    /// <param name="slotCount">Most rows of a step.</param>
+    /// <param name="promptPositions">Most positions of whole prompts in one call, padding included.</param>
+    /// <param name="padId">Padding.</param>
+    public StepBuffers(Architecture architecture, int slotCount, int promptPositions, int padId)
     {
         _padId = padId;
         PreviousIdCount = architecture.NgramEmbeddings;
         VocabularySize = architecture.VocabularySize;
-        _ids = new(Math.Max(architecture.MaxPositions, slotCount), OrtElementType.I64);
+        _ids = new(Math.Max(Math.Max(architecture.MaxPositions, slotCount), promptPositions), OrtElementType.I64);
         _previousIds = new(checked(slotCount * Math.Max(1, PreviousIdCount)), OrtElementType.I64);
         _sequenceLengths = new(slotCount, OrtElementType.I32);
         _totalLength = new(1, OrtElementType.I32);
@@ -64,6 +69,34 @@ internal sealed class StepBuffers : IDisposable
         _totalLength.Elements[0] = slice.Start + slice.Count;
         _logitsRows.Elements[0] = slice.Count - 1;
         WritePreviousIds(0, slice);
+    }
+
+    /// <summary>Writes the inputs of whole prompts, one per row, padded on the right to the longest; the logits of each one's last position.</summary>
+    /// <returns>Positions of the longest.</returns>
+    /// <exception cref="ArgumentException">The padded prompts are more than there is memory for.</exception>
+    public int WritePrompts(IReadOnlyList<SequenceSlice> slices)
+    {
+        var width = 0;
+        foreach (var slice in slices)
+            width = Math.Max(width, slice.Count);
+        if ((long)slices.Count * width > _ids.Elements.Length)
+            throw new ArgumentException($"{slices.Count} prompts of up to {width} positions; there is room for {_ids.Elements.Length}", nameof(slices));
+
+        var ids = _ids.Elements[..(slices.Count * width)];
+        ids.Fill(_padId);
+        for (var row = 0; row < slices.Count; row++)
+        {
+            var slice = slices[row];
+            var source = slice.Ids.Span[..slice.Count];
+            for (var i = 0; i < source.Length; i++)
+                ids[(row * width) + i] = source[i];
+            _sequenceLengths.Elements[row] = slice.Count - 1;
+            _logitsRows.Elements[row] = (row * width) + slice.Count - 1;
+            WritePreviousIds(row, slice);
+        }
+
+        _totalLength.Elements[0] = width;
+        return width;
     }
 
     /// <summary>Logits of the first rows.</summary>

@@ -7,7 +7,7 @@ using Tessera.Engine.Telemetry;
 namespace Tessera.Engine.Reasoning;
 
 /// <summary>Reads latent spans with the codebook, beside the step loop and never in its way. A span without hints is no failed request.</summary>
-internal sealed class HintWorker : IAsyncDisposable
+internal sealed class HintWorker
 {
     // Spans that may wait to be read; more get no hints. 256: above what all slots of a large engine finish while one span is read.
     private const int MaxQueuedSpans = 256;
@@ -28,27 +28,36 @@ internal sealed class HintWorker : IAsyncDisposable
     }
 
     /// <summary>Has a span read; never blocks.</summary>
-    public void Enqueue(ResponseStream response, LatentSpan span, IReadOnlyList<int> promptIds, ActivityContext trace)
+    public void Enqueue(ResponseStream response, LatentSpan span, IReadOnlyList<int> promptIds, ActivityContext trace, int choice = 0)
     {
-        response.ExpectHints();
-        if (!_jobs.Writer.TryWrite(new Job(response, span, promptIds, trace)))
+        response.ExpectHints(choice);
+        if (!_jobs.Writer.TryWrite(new Job(response, choice, span, promptIds, trace)))
         {
-            response.DeliverHints(span.Index, span.Codes, []);
+            response.DeliverHints(span.Index, span.Codes, [], choice);
         }
     }
 
     /// <summary>Stops the worker when it has done what it has; responses that have ended are passed over.</summary>
-    public async ValueTask DisposeAsync()
+    /// <returns>Whether it has stopped; false when the codebook hangs, and must not be disposed.</returns>
+    public async Task<bool> StopAsync(TimeSpan patience)
     {
         _jobs.Writer.TryComplete();
-        await _worker.ConfigureAwait(false);
+        try
+        {
+            await _worker.WaitAsync(patience).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     private async Task WorkAsync()
     {
         await foreach (var job in _jobs.Reader.ReadAllAsync().ConfigureAwait(false))
         {
-            job.Response.DeliverHints(job.Span.Index, job.Span.Codes, Read(job));
+            job.Response.DeliverHints(job.Span.Index, job.Span.Codes, Read(job), job.Choice);
         }
     }
 
@@ -72,5 +81,5 @@ internal sealed class HintWorker : IAsyncDisposable
         }
     }
 
-    private sealed record Job(ResponseStream Response, LatentSpan Span, IReadOnlyList<int> PromptIds, ActivityContext Trace);
+    private sealed record Job(ResponseStream Response, int Choice, LatentSpan Span, IReadOnlyList<int> PromptIds, ActivityContext Trace);
 }

@@ -34,4 +34,22 @@ internal sealed class SavingsCalculator(double textTokensPerLatent, long kvBytes
             SecondsSaved: saved * interTokenTime.TotalSeconds,
             SavingsBasis.Estimated);
     }
+
+    /// <summary>Savings of several responses together.</summary>
+    /// <param name="usage">Their tokens together.</param>
+    /// <param name="savings">Of each.</param>
+    public static Savings Sum(Usage usage, IReadOnlyList<Savings> savings)
+    {
+        var saved = savings.Sum(item => item.TokensSaved);
+        var baseline = usage.CompletionTokens + saved;
+        return new Savings(
+            savings.Sum(item => item.LatentTokens),
+            savings.Sum(item => item.TextEquivalentTokens),
+            saved,
+            baseline > 0 ? saved / baseline : 0,
+            savings.Sum(item => item.StepsSaved),
+            savings.Sum(item => item.KvBytesSaved),
+            savings.Sum(item => item.SecondsSaved),
+            SavingsBasis.Estimated);
+    }
 }

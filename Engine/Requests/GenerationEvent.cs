@@ -95,6 +95,9 @@ public sealed record FinishedEvent(FinishReason Reason, Usage Usage, Savings Sav
 {
     /// <summary>Latent spans of the response.</summary>
     public int LatentSpanCount { get; init; }
+
+    /// <summary>Whether hints were wanted but did not come in time.</summary>
+    public bool AreHintsDropped { get; init; }
 }
 
 /// <summary>Tokens of a response by kind; <c>completion = latent + control + reasoning text + answer</c> always. <c>&lt;eos&gt;</c> counts as answer.</summary>

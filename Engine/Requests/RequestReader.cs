@@ -59,7 +59,6 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
 
         var logprobs = (int?)_problems.WholeNumber(names.Logprobs, input.Logprobs, 0, options.MaxTopLogprobs);
         var n = (int)(_problems.WholeNumber(names.N, input.N, 1, Math.Min(options.MaxChoices, options.MaxSlots)) ?? 1);
-        RefuseWhatIsMissing();
         var worstCase = (long)n * (promptTokens + 1 + maxTokens);
         if (n > 1 && maxTokens > 0 && worstCase > PositionCapacity)
         {
@@ -67,19 +66,6 @@ internal sealed class RequestReader(GenerationInput input, ModelPackage package,
         }
 
         return new RequestExtent(stopIds, minTokens, logprobs, n, ReadTimeout(), ReadCacheSalt());
-    }
-
-    // What is not effective is refused, so that nobody takes it for granted.
-    private void RefuseWhatIsMissing()
-    {
-        (string Field, bool IsUsed)[] missing =
-        [
-            (names.N, input.N > 1),
-        ];
-        foreach (var (field, _) in missing.Where(item => item.IsUsed))
-        {
-            _problems.Add(field, "is not supported");
-        }
     }
 
     private IReadOnlyList<int> ReadStopTokenIds()

@@ -4,13 +4,11 @@ using Tessera.Engine.Reasoning;
 
 namespace Tessera.Engine.Requests;
 
-/// <summary>How a request ended, before its savings are known.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="Usage">Tokens by kind.</param>
-/// <param name="LatentDelimiterCount">Delimiters of latent spans that were generated.</param>
-/// <param name="Timings">Where the time went.</param>
-/// <param name="Error">A sentence for the client.</param>
-internal sealed record Ending(FinishReason Reason, Usage Usage, int LatentDelimiterCount, Timings Timings, string? Error = null);
+/// <summary>How long last events wait for hints.</summary>
+/// <param name="Patience">After this time they come without.</param>
+/// <param name="TimeProvider">Clock.</param>
+/// <param name="GaveUp">Told when the time was not enough.</param>
+internal sealed record HintWait(TimeSpan Patience, TimeProvider TimeProvider, Action<Exception> GaveUp);
 
 /// <summary>
 /// The event channel of one request. Makes sure that exactly one <see cref="FinishedEvent"/> is written, last, whoever ends the request: the step loop, the
@@ -23,23 +21,27 @@ internal sealed class ResponseStream
     private readonly SavingsCalculator _savings;
     private readonly Action<ResponseStream> _completed;
     private readonly TaskCompletionSource<FinishedEvent> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private Ending? _ending;
-    private int _pendingHints;
-    private int _hintedLatents;
-    private int _hintTokens;
+    private readonly ChoiceState[] _choices;
+    private readonly HintWait? _hintWait;
+    private ITimer? _patience;
+    private bool _areHintsDropped;
     private bool _isCancelRequested;
 
     /// <summary>Creates the stream.</summary>
-    /// <param name="maxTokens">Tokens that the request may generate: bounds the events.</param>
+    /// <param name="maxTokens">Tokens that one response may generate: bounds the events.</param>
     /// <param name="savings">Calculates the savings of the last event.</param>
     /// <param name="completed">Called once, after the last event.</param>
-    public ResponseStream(int maxTokens, SavingsCalculator savings, Action<ResponseStream> completed)
+    /// <param name="choiceCount">Responses of the request.</param>
+    /// <param name="hintWait">How long last events wait for hints; null = without limit.</param>
+    public ResponseStream(int maxTokens, SavingsCalculator savings, Action<ResponseStream> completed, int choiceCount = 1, HintWait? hintWait = null)
     {
-        // Accepted, one delta and at most one hint per token, what is flushed after reasoning and answer, Finished.
-        Capacity = (2 * maxTokens) + 4;
+        // Per response one delta and at most one hint per token, what is flushed after reasoning and answer, its end; and Accepted and Finished.
+        Capacity = (choiceCount * ((2 * maxTokens) + 3)) + 2;
         _events = Channel.CreateBounded<GenerationEvent>(new BoundedChannelOptions(Capacity) { SingleReader = true });
         _savings = savings;
         _completed = completed;
+        _choices = [.. Enumerable.Range(0, choiceCount).Select(_ => new ChoiceState())];
+        _hintWait = hintWait;
     }
 
     /// <summary>Events that the channel has room for: all that the request can have.</summary>
@@ -54,12 +56,12 @@ internal sealed class ResponseStream
     /// <summary>Whether the last event was written.</summary>
     public bool IsCompleted { get; private set; }
 
-    /// <summary>Writes an event; nothing is written once the request has ended.</summary>
+    /// <summary>Writes an event; nothing is written once its response has ended.</summary>
     public void Publish(GenerationEvent generationEvent)
     {
         lock (_lock)
         {
-            if (!IsCompleted && _ending is null)
+            if (!IsCompleted && _choices[generationEvent.Choice].Ending is null)
             {
                 Write(generationEvent);
             }
@@ -67,11 +69,11 @@ internal sealed class ResponseStream
     }
 
     /// <summary>Hints of a span are on their way: the last event waits for them.</summary>
-    public void ExpectHints()
+    public void ExpectHints(int choice = 0)
     {
         lock (_lock)
         {
-            _pendingHints++;
+            _choices[choice].PendingHints++;
         }
     }
 
@@ -79,12 +81,14 @@ internal sealed class ResponseStream
     /// <param name="span">Which latent span.</param>
     /// <param name="codes">Its codes.</param>
     /// <param name="hints">One hint per code from the first on; fewer or none where the codebook gave none.</param>
-    public void DeliverHints(int span, IReadOnlyList<int> codes, IReadOnlyList<LatentHint> hints)
+    /// <param name="choice">Which response.</param>
+    public void DeliverHints(int span, IReadOnlyList<int> codes, IReadOnlyList<LatentHint> hints, int choice = 0)
     {
         lock (_lock)
         {
-            _pendingHints--;
-            if (IsCompleted)
+            var state = _choices[choice];
+            state.PendingHints--;
+            if (state.IsComplete)
             {
                 return;
             }
@@ -92,39 +96,42 @@ internal sealed class ResponseStream
             var count = Math.Min(codes.Count, hints.Count);
             for (var i = 0; i < count; i++)
             {
-                Write(new LatentHintEvent(span, i, codes[i], hints[i].Text, hints[i].Confidence));
-                _hintTokens += hints[i].TokenCount;
+                Write(new LatentHintEvent(span, i, codes[i], hints[i].Text, hints[i].Confidence) { Choice = choice });
             }
 
-            _hintedLatents += count;
-            if (_ending is not null && _pendingHints == 0)
+            state.AddHints(count, hints.Take(count).Sum(hint => hint.TokenCount));
+            if (state.Ending is not null && state.PendingHints == 0)
             {
-                Complete(_ending);
+                Complete(choice);
             }
         }
     }
 
-    /// <summary>Ends the request; the first call counts. The last event waits for hints that are on their way after a stop or a limit.</summary>
-    public void Finish(Ending ending)
+    /// <summary>Ends a response; the first call counts. Its last event waits for hints that are on their way after a stop or a limit, but not for ever.</summary>
+    public void Finish(Ending ending, int choice = 0)
     {
         lock (_lock)
         {
-            if (IsCompleted)
+            var state = _choices[choice];
+            if (state.IsComplete)
             {
                 return;
             }
 
-            var first = _ending is null;
-            _ending ??= ending;
-            var waits = first && _pendingHints > 0 && ending.Reason is FinishReason.Stop or FinishReason.Length;
-            if (!waits)
+            var first = state.Ending is null;
+            state.Ending ??= ending;
+            if (first && state.PendingHints > 0 && ending.Reason is FinishReason.Stop or FinishReason.Length)
             {
-                Complete(_ending);
+                _patience ??= _hintWait?.TimeProvider.CreateTimer(_ => GiveUpOnHints(), null, _hintWait.Patience, System.Threading.Timeout.InfiniteTimeSpan);
+            }
+            else
+            {
+                Complete(choice);
             }
         }
     }
 
-    /// <summary>Notes that the client wants no more. A response that only waits for hints ends at once.</summary>
+    /// <summary>Notes that the client wants no more. Responses that only wait for hints end at once.</summary>
     /// <returns>Whether the step loop must be told; true at most once.</returns>
     public bool RequestCancel()
     {
@@ -136,29 +143,72 @@ internal sealed class ResponseStream
             }
 
             _isCancelRequested = true;
-            if (_ending is null)
-            {
-                return true;
-            }
-
-            Complete(_ending);
-            return false;
+            CompleteEnded();
+            return !IsCompleted;
         }
     }
 
-    private void Complete(Ending ending)
+    private void GiveUpOnHints()
     {
-        int? hintTokens = _hintedLatents == ending.Usage.LatentTokens ? _hintTokens : null;
-        var savings = _savings.Estimate(ending.Usage, ending.LatentDelimiterCount, hintTokens, ending.Timings.InterTokenTime);
-        // A span has two delimiters; the last one may have been cut before its second.
-        var spanCount = (ending.LatentDelimiterCount + 1) / 2;
-        var finished = new FinishedEvent(ending.Reason, ending.Usage, savings, ending.Timings, ending.Error) { LatentSpanCount = spanCount };
-        // Set first: whoever has read the last event finds it here too.
-        _finished.TrySetResult(finished);
+        lock (_lock)
+        {
+            if (IsCompleted)
+            {
+                return;
+            }
+
+            _patience?.Dispose();
+            _patience = null;
+            _areHintsDropped = true;
+            CompleteEnded();
+        }
+
+        _hintWait!.GaveUp(new TimeoutException($"the codebook decoder gave no hints within {_hintWait.Patience.TotalSeconds} s; a response ended without them"));
+    }
+
+    // Ends the responses that only wait for hints.
+    private void CompleteEnded()
+    {
+        for (var choice = 0; choice < _choices.Length; choice++)
+        {
+            if (_choices[choice] is { Ending: not null, IsComplete: false })
+            {
+                Complete(choice);
+            }
+        }
+    }
+
+    private void Complete(int choice)
+    {
+        var state = _choices[choice];
+        state.IsComplete = true;
+        var savings = state.Estimate(_savings, state.Ending!);
+        if (_choices.Length > 1)
+        {
+            Write(new ChoiceFinishedEvent(state.Ending!.Reason, state.Ending.Usage, savings) { Choice = choice });
+        }
+
+        if (_choices.All(other => other.IsComplete))
+        {
+            End();
+        }
+    }
+
+    private void End()
+    {
+        var ending = _choices.Length == 1 ? _choices[0].Ending! : Ending.Sum([.. _choices.Select(choice => choice.Ending!)]);
+        var savings = _choices.Length == 1 ? _choices[0].Savings! : SavingsCalculator.Sum(ending.Usage, [.. _choices.Select(choice => choice.Savings!)]);
+        var finished = new FinishedEvent(ending.Reason, ending.Usage, savings, ending.Timings, ending.Error)
+        {
+            LatentSpanCount = _choices.Sum(choice => choice.Ending!.LatentSpanCount),
+            AreHintsDropped = _areHintsDropped,
+        };
         Write(finished);
         IsCompleted = true;
+        _patience?.Dispose();
         _events.Writer.Complete();
         _completed(this);
+        _finished.TrySetResult(finished);
     }
 
     private void Write(GenerationEvent generationEvent)

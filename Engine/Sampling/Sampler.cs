@@ -4,13 +4,14 @@ using Tessera.Engine.Requests;
 
 namespace Tessera.Engine.Sampling;
 
-/// <summary>Whose next token a row of logits is.</summary>
+/// <summary>Whose next token a row of logits gives; several may draw from one.</summary>
+/// <param name="LogitsRow">Row of the logits.</param>
 /// <param name="Mask">Allowed ids; a single one is taken whatever the logits are.</param>
 /// <param name="Options">Sampling options.</param>
 /// <param name="Seed">Seed of the sequence.</param>
 /// <param name="Position">Which generated token of the sequence this is, from 0: the counter of the random numbers.</param>
 /// <param name="History">What the sequence has said; null without penalties.</param>
-internal readonly record struct SamplingRow(TokenMask Mask, SamplingOptions Options, ulong Seed, int Position, TokenHistory? History);
+internal readonly record struct SamplingRow(int LogitsRow, TokenMask Mask, SamplingOptions Options, ulong Seed, int Position, TokenHistory? History);
 
 /// <summary>
 /// Logits to token ids, all rows of a step in one pass of vector operations. The result for a row depends on that row and its <see cref="SamplingRow"/> alone,
@@ -36,19 +37,19 @@ internal sealed class Sampler(int vocabularySize)
     private Candidate[] _kept = new Candidate[64];
 
     /// <summary>Picks the next token of every row.</summary>
-    /// <param name="logits">Logits, [rows, vocabularySize].</param>
-    /// <param name="rows">Whose they are.</param>
+    /// <param name="logits">Logits, [any number of rows, vocabularySize].</param>
+    /// <param name="rows">What is drawn from them.</param>
     /// <param name="ids">The ids; <see cref="None"/> where no allowed logit is a usable number.</param>
     public void Sample(ReadOnlySpan<float> logits, ReadOnlySpan<SamplingRow> rows, Span<int> ids)
     {
-        if (logits.Length != rows.Length * vocabularySize)
+        for (var i = 0; i < rows.Length; i++)
         {
-            throw new ArgumentException($"{logits.Length} logits for {rows.Length} rows of {vocabularySize}", nameof(logits));
-        }
+            if ((rows[i].LogitsRow + 1L) * vocabularySize > logits.Length)
+            {
+                throw new ArgumentException($"{logits.Length} logits have no row {rows[i].LogitsRow} of {vocabularySize}", nameof(logits));
+            }
 
-        for (var row = 0; row < rows.Length; row++)
-        {
-            ids[row] = Sample(logits.Slice(row * vocabularySize, vocabularySize), rows[row]);
+            ids[i] = Sample(logits.Slice(rows[i].LogitsRow * vocabularySize, vocabularySize), rows[i]);
         }
     }
 

@@ -8,19 +8,19 @@ internal sealed class LiveSequences
     private const string FailedMessage = "the model runtime has failed; the server must be restarted";
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<ResponseStream, Sequence> _sequences = [];
+    private readonly Dictionary<ResponseStream, IReadOnlyList<Sequence>> _sequences = [];
     private readonly TaskCompletionSource _empty = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isClosed;
 
     /// <summary>Completes when it is closed and the last request has ended.</summary>
     public Task WhenClosedAndEmpty => _empty.Task;
 
-    /// <summary>Adds a request; false once closed.</summary>
-    public bool TryAdd(Sequence sequence)
+    /// <summary>Adds the sequences of a request; false once closed.</summary>
+    public bool TryAdd(IReadOnlyList<Sequence> sequences)
     {
         lock (_lock)
         {
-            return !_isClosed && _sequences.TryAdd(sequence.Response, sequence);
+            return !_isClosed && _sequences.TryAdd(sequences[0].Response, sequences);
         }
     }
 
@@ -51,7 +51,7 @@ internal sealed class LiveSequences
     {
         foreach (var sequence in Snapshot())
         {
-            sequence.Response.Finish(sequence.EndingFor(reason, reason == FinishReason.Error ? FailedMessage : null));
+            sequence.Response.Finish(sequence.EndingFor(reason, reason == FinishReason.Error ? FailedMessage : null), sequence.Choice);
         }
     }
 
@@ -59,7 +59,7 @@ internal sealed class LiveSequences
     {
         lock (_lock)
         {
-            return [.. _sequences.Values];
+            return [.. _sequences.Values.SelectMany(sequences => sequences)];
         }
     }
 

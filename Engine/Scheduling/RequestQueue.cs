@@ -1,7 +1,7 @@
 namespace Tessera.Engine.Scheduling;
 
 /// <summary>
-/// Sequences that wait for a slot, first come, first served; bounded by requests and by prompt tokens. A place is reserved by whoever submits and taken by
+/// Sequences that wait for a slot, in the order of arrival; bounded by requests and by prompt tokens. A place is reserved by whoever submits and taken by
 /// the engine's thread; reservations are thread-safe, the rest is the engine thread's.
 /// </summary>
 internal sealed class RequestQueue(int maxRequests, int maxTokens)
@@ -67,6 +67,33 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
     /// <summary>Puts a sequence, for which a place was reserved, at the end.</summary>
     public void Add(Sequence sequence) => _waiting.AddLast(sequence);
 
+    /// <summary>
+    /// Puts a sequence back that has lost its slot: before all that came after it. It needs no free place: it was let in once, and slots bound how many there are.
+    /// </summary>
+    public void PutBack(Sequence sequence)
+    {
+        lock (_lock)
+        {
+            _reservedRequests++;
+            _reservedTokens += sequence.Request.PromptPositions;
+        }
+
+        var next = _waiting.First;
+        while (next is not null && next.Value.Order < sequence.Order)
+        {
+            next = next.Next;
+        }
+
+        if (next is null)
+        {
+            _waiting.AddLast(sequence);
+        }
+        else
+        {
+            _waiting.AddBefore(next, sequence);
+        }
+    }
+
     /// <summary>Takes a sequence out, wherever it stands, and gives its place back.</summary>
     public void Remove(Sequence sequence)
     {
@@ -105,6 +132,11 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
             if (_waiting.Any(sequence => sequence.Status != SequenceStatus.Waiting))
             {
                 throw new InvalidOperationException("queue: a sequence in it does not wait");
+            }
+
+            if (_waiting.Zip(_waiting.Skip(1)).Any(pair => pair.First.Order >= pair.Second.Order))
+            {
+                throw new InvalidOperationException("queue: not in the order of arrival");
             }
         }
     }

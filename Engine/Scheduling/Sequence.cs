@@ -7,22 +7,24 @@ namespace Tessera.Engine.Scheduling;
 /// <summary>Life of a sequence; each member says what the sequence owns.</summary>
 internal enum SequenceStatus
 {
-    /// <summary>Owns a place in the queue.</summary>
+    /// <summary>Owns a place in the queue; the followers of a request's first sequence share its place.</summary>
     Waiting,
 
-    /// <summary>Owns a slot above the decoding ones and a reservation of KV positions; its prompt is being run in chunks.</summary>
+    /// <summary>Owns a slot above the decoding ones, and promises of slots for its followers; its ids are being run.</summary>
     Prefilling,
 
-    /// <summary>Owns a slot of the dense prefix and a reservation of KV positions; one token per step.</summary>
+    /// <summary>Owns a slot of the dense prefix; a token per step.</summary>
     Decoding,
 
     /// <summary>Owns nothing; its last event is written or waits for hints.</summary>
     Finished,
 }
 
-/// <summary>One request inside the engine. Used by the engine's thread alone; transitions check themselves.</summary>
+/// <summary>One response of a request inside the engine. Used by the engine's thread alone; transitions check themselves.</summary>
 internal sealed class Sequence
 {
+    private readonly Queue<(int Id, TracePhase Phase)> _forced = new();
+    private readonly List<Sequence> _followers = [];
     private int[] _ids = [];
     private int _idCount;
 
@@ -39,8 +41,11 @@ internal sealed class Sequence
     /// <summary>What it has said, for the penalties; null without penalties.</summary>
     public TokenHistory? History { get; init; }
 
-    /// <summary>Whether its time limit was reached.</summary>
-    public bool IsPastDeadline => Request.Timeout is { } timeout && Clock.SinceSubmission >= timeout;
+    /// <summary>Which of the request's responses it is.</summary>
+    public int Choice { get; init; }
+
+    /// <summary>Seed of its random numbers.</summary>
+    public ulong Seed => unchecked(Request.Sampling.Seed + (ulong)Choice);
 
     /// <summary>The request.</summary>
     public GenerationRequest Request { get; }
@@ -57,27 +62,66 @@ internal sealed class Sequence
     /// <summary>When things happened.</summary>
     public SequenceClock Clock { get; }
 
+    /// <summary>Order of arrival; a lower one goes first, and loses its positions last.</summary>
+    public long Order { get; set; }
+
     /// <summary>What the sequence owns.</summary>
     public SequenceStatus Status { get; private set; }
 
     /// <summary>Slot; -1 when it owns none.</summary>
     public int Slot { get; private set; } = -1;
 
-    /// <summary>Prompt and generated ids so far; empty while waiting.</summary>
+    /// <summary>Prompt and generated ids so far; empty until it is first considered for a slot.</summary>
     public ReadOnlyMemory<int> Ids => _ids.AsMemory(0, _idCount);
 
     /// <summary>Positions in the slot.</summary>
     public int ComputedCount { get; private set; }
 
+    /// <summary>Prompt positions that were copied instead of computed when it first got a slot.</summary>
+    public int CachedCount { get; private set; }
+
+    /// <summary>Ids whose positions are not in the slot: one for a sequence that decodes, more when some of its ids were forced.</summary>
+    public int PendingCount => _idCount - ComputedCount;
+
     /// <summary>Tokens generated so far.</summary>
     public int GeneratedCount => _idCount == 0 ? 0 : _idCount - Request.PromptPositions;
 
-    /// <summary>Takes a slot.</summary>
-    /// <param name="slot">The slot.</param>
-    /// <param name="thinkId">Comes after the prompt.</param>
-    public void Admit(int slot, int thinkId)
+    /// <summary>Sequences of the same request that wait for this one to run their prompt.</summary>
+    public IReadOnlyList<Sequence> Followers => _followers;
+
+    /// <summary>Slots that it needs, its followers included.</summary>
+    public int SlotDemand => 1 + _followers.Count;
+
+    /// <summary>Positions that it and its followers need for what they have.</summary>
+    public long CommittedPositions => (long)_idCount * SlotDemand;
+
+    /// <summary>Positions that they need soon beyond those.</summary>
+    public long HeadroomPositions => (long)Math.Min(AdmissionPolicy.Headroom, Request.WorstCasePositions - _idCount) * SlotDemand;
+
+    /// <summary>Whether its time limit was reached.</summary>
+    public bool IsPastDeadline => Request.Timeout is { } timeout && Clock.SinceSubmission >= timeout;
+
+    /// <summary>Has another sequence of the request wait for this one's prompt.</summary>
+    public void Follow(Sequence follower) => _followers.Add(follower);
+
+    /// <summary>Takes the followers away, who go on by themselves or end.</summary>
+    public Sequence[] TakeFollowers()
     {
-        Require(SequenceStatus.Waiting);
+        Sequence[] followers = [.. _followers];
+        _followers.Clear();
+        return followers;
+    }
+
+    /// <summary>
+    /// Writes the ids down, once: the prompt, <c>&lt;think&gt;</c>, and what the grammar forces after it, which then runs together with the prompt.
+    /// </summary>
+    public void PrepareIds(int thinkId)
+    {
+        if (_idCount > 0)
+        {
+            return;
+        }
+
         _ids = new int[Request.WorstCasePositions];
         for (var i = 0; i < Request.PromptIds.Count; i++)
         {
@@ -86,7 +130,22 @@ internal sealed class Sequence
 
         _ids[Request.PromptIds.Count] = thinkId;
         _idCount = Request.PromptPositions;
+        while (GeneratedCount < Request.MaxTokens && ForcedNext is { } id)
+        {
+            _forced.Enqueue((id, Grammar.Phase));
+            Append(id);
+        }
+    }
+
+    /// <summary>Takes a slot.</summary>
+    /// <param name="slot">The slot.</param>
+    /// <param name="computed">Positions that are copied into it.</param>
+    public void Admit(int slot, int computed)
+    {
+        Require(SequenceStatus.Waiting);
+        CachedCount = Clock.IsAdmitted ? CachedCount : Math.Min(computed, Request.PromptPositions);
         Slot = slot;
+        ComputedCount = computed;
         Status = SequenceStatus.Prefilling;
         Clock.MarkAdmitted();
     }
@@ -101,7 +160,7 @@ internal sealed class Sequence
         }
     }
 
-    /// <summary>The whole prompt was run: joins the decoding sequences.</summary>
+    /// <summary>All but what decoding runs was run: joins the decoding sequences.</summary>
     /// <param name="slot">Its slot in the dense prefix.</param>
     public void BeginDecoding(int slot)
     {
@@ -110,11 +169,28 @@ internal sealed class Sequence
         Status = SequenceStatus.Decoding;
     }
 
-    /// <summary>Moves to the slot of a sequence that finished.</summary>
+    /// <summary>Moves to another slot.</summary>
     public void MoveTo(int slot)
     {
-        Require(SequenceStatus.Decoding);
+        if (Slot < 0)
+        {
+            throw new InvalidOperationException($"a sequence without a slot was moved to slot {slot}");
+        }
+
         Slot = slot;
+    }
+
+    /// <summary>Loses its slot to an older sequence; it will be run again from the start and go on where it was.</summary>
+    public void Preempt()
+    {
+        if (Status is not (SequenceStatus.Prefilling or SequenceStatus.Decoding))
+        {
+            throw new InvalidOperationException($"a sequence that is {Status} cannot be preempted");
+        }
+
+        Slot = -1;
+        ComputedCount = 0;
+        Status = SequenceStatus.Waiting;
     }
 
     /// <summary>Gives back what it owns.</summary>
@@ -129,24 +205,67 @@ internal sealed class Sequence
         Status = SequenceStatus.Finished;
     }
 
-    /// <summary>Takes the token that was sampled for the next position and publishes what it means.</summary>
-    /// <returns>Why the sequence ends with it; null when it goes on.</returns>
+    /// <summary>
+    /// Takes the token that was sampled for the next position, and those that the grammar forces after it, and publishes what they mean. Tokens that were forced
+    /// before the prompt was run come first.
+    /// </summary>
+    /// <param name="id">The token.</param>
+    /// <param name="logprob">Its log probability; null when the request wants none.</param>
+    /// <returns>Why the sequence ends; null when it goes on.</returns>
     public FinishReason? Accept(int id, TokenLogprob? logprob)
     {
-        var phase = Grammar.Phase;
-        Grammar.Advance(id);
-        _ids[_idCount++] = id;
-        History?.Add(id);
-        Clock.MarkToken();
-        Recorder.Append(id, phase, isEnd: Grammar.Phase == TracePhase.Done, logprob);
-        return Recorder.IsStopped || Grammar.Phase == TracePhase.Done ? FinishReason.Stop
-            : GeneratedCount == Request.MaxTokens ? FinishReason.Length
-            : null;
+        var reason = PublishForced() ?? AcceptNext(id, logprob);
+        while (reason is null && ForcedNext is { } forced)
+        {
+            reason = AcceptNext(forced, null);
+        }
+
+        return reason;
+    }
+
+    /// <summary>Publishes the tokens that were forced before the prompt was run, now that it was.</summary>
+    /// <returns>Why the sequence ends with them; null when it goes on.</returns>
+    public FinishReason? PublishForced()
+    {
+        FinishReason? reason = null;
+        while (_forced.TryDequeue(out var forced))
+        {
+            reason = Publish(forced.Id, forced.Phase, null, generatedCount: GeneratedCount - _forced.Count);
+        }
+
+        return reason;
     }
 
     /// <summary>The ending of this sequence as things stand.</summary>
     public Ending EndingFor(FinishReason reason, string? error) =>
-        new(reason, Recorder.Counts.ToUsage(Request.PromptPositions), Recorder.Counts.LatentDelimiter, Clock.ToTimings(), error);
+        new(
+            reason, Recorder.Counts.ToUsage(Request.PromptPositions) with { CachedTokens = CachedCount }, Recorder.Counts.LatentDelimiter, Clock.ToTimings(), error);
+
+    // A forced token costs no model call of its own. Its log probability would: a request that wants those gets every token from a step.
+    private int? ForcedNext => Request.Logprobs is null && Grammar.Phase != TracePhase.Done ? Grammar.Allowed.Single : null;
+
+    private FinishReason? AcceptNext(int id, TokenLogprob? logprob)
+    {
+        var phase = Grammar.Phase;
+        Append(id);
+        return Publish(id, phase, logprob, GeneratedCount);
+    }
+
+    private void Append(int id)
+    {
+        Grammar.Advance(id);
+        _ids[_idCount++] = id;
+        History?.Add(id);
+    }
+
+    private FinishReason? Publish(int id, TracePhase phase, TokenLogprob? logprob, int generatedCount)
+    {
+        Clock.MarkToken();
+        Recorder.Append(id, phase, isEnd: Grammar.Phase == TracePhase.Done, logprob);
+        return Recorder.IsStopped || Grammar.Phase == TracePhase.Done ? FinishReason.Stop
+            : generatedCount == Request.MaxTokens ? FinishReason.Length
+            : null;
+    }
 
     private void Require(SequenceStatus expected)
     {

@@ -15,8 +15,11 @@ internal sealed class SequenceClock(TimeProvider timeProvider, EngineMeter? mete
     /// <summary>How long ago the request was submitted.</summary>
     public TimeSpan SinceSubmission => timeProvider.GetElapsedTime(_submitted);
 
-    /// <summary>The sequence got a slot.</summary>
-    public void MarkAdmitted() => _admitted = timeProvider.GetTimestamp();
+    /// <summary>Whether the sequence had a slot before.</summary>
+    public bool IsAdmitted => _admitted is not null;
+
+    /// <summary>The sequence got a slot; the first time counts.</summary>
+    public void MarkAdmitted() => _admitted ??= timeProvider.GetTimestamp();
 
     /// <summary>A token was generated.</summary>
     public void MarkToken()

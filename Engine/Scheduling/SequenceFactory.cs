@@ -11,24 +11,38 @@ namespace Tessera.Engine.Scheduling;
 /// <param name="package">The model.</param>
 /// <param name="kvBytesPerPosition">Bytes of keys and values of one position.</param>
 /// <param name="hints">Reads latent spans; null for none.</param>
+/// <param name="hintWait">How long last events wait for hints.</param>
 /// <param name="meter">Told about every token.</param>
 /// <param name="timeProvider">Clock.</param>
-internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosition, HintWorker? hints, EngineMeter meter, TimeProvider timeProvider)
+internal sealed class SequenceFactory(
+    ModelPackage package, long kvBytesPerPosition, HintWorker? hints, HintWait hintWait, EngineMeter meter, TimeProvider timeProvider)
 {
     private readonly GrammarMasks _masks = new(package.Vocabulary);
     private readonly SavingsCalculator _savings = new(package.Manifest.Latents.TextTokensPerLatent, kvBytesPerPosition);
 
-    /// <summary>Makes a waiting sequence.</summary>
+    /// <summary>Makes the sequences of a request, one for each response; all but the first follow the first.</summary>
     /// <param name="request">The request.</param>
     /// <param name="completed">Called once, after its last event.</param>
-    public Sequence Create(GenerationRequest request, Action<ResponseStream> completed)
+    public IReadOnlyList<Sequence> Create(GenerationRequest request, Action<ResponseStream> completed)
     {
-        var response = new ResponseStream(request.MaxTokens, _savings, completed);
-        var listener = new Listener(response, request, request.Reasoning.Explain ? hints : null, package.Vocabulary.ThinkId);
+        var response = new ResponseStream(request.MaxTokens, _savings, completed, request.N, hintWait);
+        var trace = Activity.Current?.Context ?? default;
+        Sequence[] sequences = [.. Enumerable.Range(0, request.N).Select(choice => Create(request, response, choice, trace))];
+        foreach (var follower in sequences.Skip(1))
+        {
+            sequences[0].Follow(follower);
+        }
+
+        return sequences;
+    }
+
+    private Sequence Create(GenerationRequest request, ResponseStream response, int choice, ActivityContext trace)
+    {
+        var listener = new Listener(response, choice, request, request.Reasoning.Explain ? hints : null, package.Vocabulary.ThinkId, trace);
         var recorder = new TraceRecorder(
             package.Vocabulary, package.Tokenizer, package.Manifest.Chat.StripLeadingSpace, request.Stop, request.MinTokens, listener);
         var grammar = new TraceGrammar(_masks, request.Reasoning, request.End);
-        return new Sequence(request, response, grammar, recorder, new SequenceClock(timeProvider, meter)) { History = CreateHistory(request) };
+        return new Sequence(request, response, grammar, recorder, new SequenceClock(timeProvider, meter)) { Choice = choice, History = CreateHistory(request) };
     }
 
     private TokenHistory? CreateHistory(GenerationRequest request)
@@ -47,14 +61,13 @@ internal sealed class SequenceFactory(ModelPackage package, long kvBytesPerPosit
         return history;
     }
 
-    private sealed class Listener(ResponseStream response, GenerationRequest request, HintWorker? hints, int textIdCount) : ITraceListener
+    private sealed class Listener(
+        ResponseStream response, int choice, GenerationRequest request, HintWorker? hints, int textIdCount, ActivityContext trace) : ITraceListener
     {
-        // Taken on the thread that submits, where the span of the request is the current one.
-        private readonly ActivityContext _trace = Activity.Current?.Context ?? default;
-
-        public void OnDelta(GenerationEvent delta) => response.Publish(delta);
+        public void OnDelta(GenerationEvent delta) => response.Publish(choice == 0 ? delta : delta with { Choice = choice });
 
         // The codebook knows text alone: an earlier trace in a prompt of ids is left out.
-        public void OnLatentSpan(LatentSpan span) => hints?.Enqueue(response, span, [.. request.PromptIds.Where(id => id < textIdCount)], _trace);
+        public void OnLatentSpan(LatentSpan span) =>
+            hints?.Enqueue(response, span, [.. request.PromptIds.Where(id => id < textIdCount)], trace, choice);
     }
 }

@@ -3,27 +3,56 @@ using Tessera.Engine.Execution;
 namespace Tessera.Engine.Scheduling;
 
 /// <summary>
-/// Which sequence is in which slot. Decoding sequences are always in slots 0..n-1; the one that is being prefilled is in a slot above them. When a decoding
-/// sequence leaves, the last one moves into its slot.
+/// Which sequence is in which slot. Decoding sequences are always in slots 0..n-1. Whole prompts of the step that is planned follow in the next slots; they
+/// decode after it. A sequence whose ids take several steps, or begin in a copied prefix, is in any slot above. When a decoding sequence leaves, the last one
+/// moves into its slot.
 /// </summary>
 internal sealed class SlotMap(IModelRunner runner, int slotCount)
 {
     private readonly List<Sequence> _decoding = [];
+    private readonly List<Sequence> _prompts = [];
 
     /// <summary>Decoding sequences; the index is the slot.</summary>
     public IReadOnlyList<Sequence> Decoding => _decoding;
 
-    /// <summary>The sequence whose prompt is being run; null when there is none.</summary>
+    /// <summary>Sequences whose whole ids run in the step that is planned.</summary>
+    public IReadOnlyList<Sequence> Prompts => _prompts;
+
+    /// <summary>The sequence whose ids are being run in chunks; null when there is none.</summary>
     public Sequence? Prefilling { get; private set; }
 
-    /// <summary>Sequences with a slot.</summary>
-    public int ActiveCount => _decoding.Count + (Prefilling is null ? 0 : 1);
+    /// <summary>Slots that are taken, or promised to followers.</summary>
+    public int ActiveCount => _decoding.Count + _prompts.Sum(sequence => sequence.SlotDemand) + (Prefilling?.SlotDemand ?? 0);
 
     /// <summary>Slots.</summary>
     public int SlotCount => slotCount;
 
     /// <summary>Positions in use over all slots.</summary>
-    public long PositionsInUse => _decoding.Sum(sequence => (long)sequence.ComputedCount) + (Prefilling?.ComputedCount ?? 0);
+    public long PositionsInUse => Sum(static sequence => sequence.ComputedCount);
+
+    /// <summary>Positions that the sequences need for what they have.</summary>
+    public long CommittedPositions => Sum(static sequence => sequence.CommittedPositions);
+
+    /// <summary>Positions that they need soon beyond those.</summary>
+    public long HeadroomPositions => Sum(static sequence => sequence.HeadroomPositions);
+
+    /// <summary>All sequences with a slot.</summary>
+    public IEnumerable<Sequence> All => Prefilling is null ? _decoding.Concat(_prompts) : _decoding.Concat(_prompts).Append(Prefilling);
+
+    /// <summary>The sequence with a slot that came last; null when there is none.</summary>
+    public Sequence? Youngest
+    {
+        get
+        {
+            var youngest = Prefilling;
+            foreach (var sequence in _decoding)
+            {
+                youngest = youngest is null || sequence.Order > youngest.Order ? sequence : youngest;
+            }
+
+            return youngest;
+        }
+    }
 
     /// <summary>Adds the sequences whose time limit was reached.</summary>
     public void AddPastDeadline(List<Sequence> target)
@@ -42,19 +71,64 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         }
     }
 
-    /// <summary>Puts a waiting sequence into the first slot above the decoding ones.</summary>
-    public void BeginPrefill(Sequence sequence, int thinkId)
+    /// <summary>Puts a waiting sequence into the step that is planned, as a whole prompt; <see cref="PlacePrompts"/> gives it its slot.</summary>
+    public void BeginPrompt(Sequence sequence)
     {
-        if (Prefilling is not null || ActiveCount >= slotCount)
-        {
-            throw new InvalidOperationException($"no slot to prefill in: {ActiveCount} of {slotCount} slots taken");
-        }
-
-        sequence.Admit(_decoding.Count, thinkId);
-        Prefilling = sequence;
+        RequireRoom(sequence);
+        sequence.Admit(_decoding.Count + _prompts.Count, computed: 0);
+        _prompts.Add(sequence);
     }
 
-    /// <summary>The prompt was run: the sequence joins the decoding ones, moving down if one of them left meanwhile.</summary>
+    /// <summary>Puts a waiting sequence into the first slot above the decoding ones, to be run in chunks.</summary>
+    public void BeginPrefill(Sequence sequence, PrefixHit hit)
+    {
+        RequireRoom(sequence);
+        if (Prefilling is not null)
+        {
+            throw new InvalidOperationException("a sequence is being run in chunks already");
+        }
+
+        // In place before anything is copied: if that fails, the failed step takes the sequence along.
+        sequence.Admit(_decoding.Count, hit.Length);
+        Prefilling = sequence;
+        Copy(hit, sequence.Slot);
+    }
+
+    /// <summary>Has a waiting sequence, of which all but the last position are copied, decode at once.</summary>
+    public void BeginDecoding(Sequence sequence, PrefixHit hit)
+    {
+        RequireRoom(sequence);
+        var slot = _decoding.Count;
+        KeepFree(slot, 1);
+        sequence.Admit(slot, hit.Length);
+        sequence.BeginDecoding(slot);
+        _decoding.Add(sequence);
+        Copy(hit, slot);
+    }
+
+    /// <summary>Gives the whole prompts the slots directly above the decoding ones.</summary>
+    public void PlacePrompts()
+    {
+        KeepFree(_decoding.Count, _prompts.Count);
+        for (var i = 0; i < _prompts.Count; i++)
+        {
+            _prompts[i].MoveTo(_decoding.Count + i);
+        }
+    }
+
+    /// <summary>The whole prompts were run: they join the decoding sequences.</summary>
+    public void EndPrompts()
+    {
+        foreach (var sequence in _prompts)
+        {
+            sequence.BeginDecoding(_decoding.Count);
+            _decoding.Add(sequence);
+        }
+
+        _prompts.Clear();
+    }
+
+    /// <summary>The last chunk was run: the sequence joins the decoding ones, moving down if need be.</summary>
     public void EndPrefill()
     {
         var sequence = Prefilling ?? throw new InvalidOperationException("no sequence is being prefilled");
@@ -68,6 +142,17 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         sequence.BeginDecoding(slot);
         _decoding.Add(sequence);
         Prefilling = null;
+    }
+
+    /// <summary>Gives a follower of a decoding sequence a slot with a copy of its positions.</summary>
+    public void Fork(Sequence leader, Sequence follower)
+    {
+        var slot = _decoding.Count;
+        KeepFree(slot, 1);
+        follower.Admit(slot, leader.ComputedCount);
+        follower.BeginDecoding(slot);
+        _decoding.Add(follower);
+        runner.MoveSlot(leader.Slot, slot, leader.ComputedCount);
     }
 
     /// <summary>Takes a sequence out of its slot.</summary>
@@ -102,40 +187,95 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     /// <returns>The sequences that were in them.</returns>
     public IReadOnlyList<Sequence> Clear()
     {
-        List<Sequence> sequences = Prefilling is null ? [.. _decoding] : [.. _decoding, Prefilling];
+        List<Sequence> sequences = [.. All];
         _decoding.Clear();
+        _prompts.Clear();
         Prefilling = null;
-        foreach (var sequence in sequences)
+
+        // All slots, not only those of the sequences: a copy may have failed half-way.
+        for (var slot = 0; slot < slotCount; slot++)
         {
-            TryReleaseSlot(sequence.Slot);
+            TryReleaseSlot(slot);
         }
 
         return sequences;
     }
 
-    /// <summary>Checks the bookkeeping.</summary>
+    /// <summary>Checks the bookkeeping between steps.</summary>
     public void AssertInvariants()
     {
         for (var slot = 0; slot < _decoding.Count; slot++)
         {
             var sequence = _decoding[slot];
-            if (sequence.Slot != slot || sequence.Status != SequenceStatus.Decoding || sequence.ComputedCount != sequence.Ids.Length - 1)
+            if (sequence.Slot != slot || sequence.Status != SequenceStatus.Decoding || sequence.PendingCount < 1 || sequence.Followers.Count > 0)
             {
                 throw new InvalidOperationException(
-                    $"slot {slot}: sequence says slot {sequence.Slot}, {sequence.Status}, {sequence.ComputedCount} positions of {sequence.Ids.Length} ids");
+                    $"slot {slot}: sequence says slot {sequence.Slot}, {sequence.Status}, {sequence.ComputedCount} positions of {sequence.Ids.Length} ids, "
+                    + $"{sequence.Followers.Count} followers");
             }
         }
 
-        if (Prefilling is not { } prefilling)
+        if (_prompts.Count > 0 || ActiveCount > slotCount)
         {
-            return;
+            throw new InvalidOperationException($"{_prompts.Count} whole prompts were not run; {ActiveCount} of {slotCount} slots taken");
         }
 
-        if (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling)
+        if (Prefilling is { } prefilling
+            && (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling || prefilling.PendingCount < 1))
         {
             throw new InvalidOperationException(
                 $"prefilling sequence is {prefilling.Status} in slot {prefilling.Slot}, {_decoding.Count} decoding, {slotCount} slots");
         }
+    }
+
+    private long Sum(Func<Sequence, long> number)
+    {
+        long sum = 0;
+        foreach (var sequence in _decoding)
+        {
+            sum += number(sequence);
+        }
+
+        foreach (var sequence in _prompts)
+        {
+            sum += number(sequence);
+        }
+
+        return sum + (Prefilling is null ? 0 : number(Prefilling));
+    }
+
+    private void RequireRoom(Sequence sequence)
+    {
+        if (ActiveCount + sequence.SlotDemand > slotCount)
+        {
+            throw new InvalidOperationException($"no slot for {sequence.SlotDemand} sequences: {ActiveCount} of {slotCount} slots taken");
+        }
+    }
+
+    private void Copy(PrefixHit hit, int slot)
+    {
+        if (hit.Length > 0)
+        {
+            runner.MoveSlot(hit.Slot, slot, hit.Length);
+        }
+    }
+
+    // The sequence that is run in chunks makes way: it goes to the last slot, which nobody else can have while there is room.
+    private void KeepFree(int firstSlot, int count)
+    {
+        if (Prefilling is not { } prefilling || prefilling.Slot < firstSlot || prefilling.Slot >= firstSlot + count)
+        {
+            return;
+        }
+
+        var from = prefilling.Slot;
+        if (prefilling.ComputedCount > 0)
+        {
+            runner.MoveSlot(from, slotCount - 1, prefilling.ComputedCount);
+            runner.ReleaseSlot(from);
+        }
+
+        prefilling.MoveTo(slotCount - 1);
     }
 
     private void TryReleaseSlot(int slot)

@@ -7,12 +7,20 @@ using Tessera.Engine.Telemetry;
 namespace Tessera.Engine.Scheduling;
 
 /// <summary>A message to the step loop, handled between steps.</summary>
-/// <param name="Sequence">Whom it is about.</param>
-/// <param name="IsCancel">Whether the sequence is cancelled; otherwise it is new.</param>
-internal readonly record struct LoopCommand(Sequence Sequence, bool IsCancel);
+/// <param name="Sequences">Whom it is about: the sequences of one request.</param>
+/// <param name="IsCancel">Whether the request is cancelled; otherwise it is new.</param>
+internal readonly record struct LoopCommand(IReadOnlyList<Sequence> Sequences, bool IsCancel);
 
 /// <summary>What the loop last published about itself; immutable, for any thread.</summary>
-internal sealed record LoopProgress(int RunningCount, long PositionsInUse, long PositionsPeak, long StepCount, long Timestamp, bool IsIdle);
+internal sealed record LoopProgress(
+    int RunningCount, long PositionsInUse, long PositionsPeak, long PositionsKept, long StepCount, long Timestamp, bool IsIdle)
+{
+    /// <summary>Prompt tokens for which a prefix was looked for, and those that were copied.</summary>
+    public (long Queried, long Hit) PrefixTokens { get; init; }
+
+    /// <summary>Times a sequence lost its slot to an older one.</summary>
+    public long PreemptionCount { get; init; }
+}
 
 /// <summary>The engine's loop: take messages, admit, plan, run, sample, commit. Runs on one dedicated thread, which owns everything it touches.</summary>
 internal sealed class StepLoop(
@@ -24,8 +32,8 @@ internal sealed class StepLoop(
     EngineMeter meter,
     TimeProvider timeProvider)
 {
-    /// <summary>Failed steps in a row after which the runtime counts as broken. 3: one or two may be the fault of a request.</summary>
-    public const int MaxFailedSteps = 3;
+    /// <summary>Failed steps in a row after which the runtime counts as broken. 2: one may be the fault of a request.</summary>
+    public const int MaxFailedSteps = 2;
 
     private const string StepFailedMessage = "the model failed while it ran this request";
     private const string NoLogitsMessage = "the model gave no usable probabilities for the next token";
@@ -39,7 +47,7 @@ internal sealed class StepLoop(
     private int _failedSteps;
     private long _stepCount;
     private long _positionsPeak;
-    private volatile LoopProgress _progress = new(0, 0, 0, 0, timeProvider.GetTimestamp(), IsIdle: false);
+    private volatile LoopProgress _progress = new(0, 0, 0, 0, 0, timeProvider.GetTimestamp(), IsIdle: false);
 
     /// <summary>The last published progress.</summary>
     public LoopProgress Progress => _progress;
@@ -87,7 +95,7 @@ internal sealed class StepLoop(
 
         foreach (var sequence in scheduler.ReleaseRunning().Concat(scheduler.ReleaseWaiting()))
         {
-            sequence.Response.Finish(sequence.EndingFor(reason, reason == FinishReason.Error ? RuntimeFailedMessage : null));
+            sequence.Response.Finish(sequence.EndingFor(reason, reason == FinishReason.Error ? RuntimeFailedMessage : null), sequence.Choice);
         }
 
         Publish(isIdle: true);
@@ -129,11 +137,16 @@ internal sealed class StepLoop(
     {
         if (!command.IsCancel)
         {
-            scheduler.Add(command.Sequence);
+            scheduler.Add(command.Sequences[0]);
+            return;
         }
-        else if (command.Sequence.Status != SequenceStatus.Finished)
+
+        foreach (var sequence in command.Sequences)
         {
-            Finish(command.Sequence, FinishReason.Cancelled);
+            if (sequence.Status != SequenceStatus.Finished)
+            {
+                Finish(sequence, FinishReason.Cancelled);
+            }
         }
     }
 
@@ -153,7 +166,7 @@ internal sealed class StepLoop(
             stepFailed(exception);
             foreach (var sequence in sequences)
             {
-                sequence.Response.Finish(sequence.EndingFor(FinishReason.Error, StepFailedMessage));
+                sequence.Response.Finish(sequence.EndingFor(FinishReason.Error, StepFailedMessage), sequence.Choice);
             }
 
             return ++_failedSteps < MaxFailedSteps;
@@ -162,7 +175,8 @@ internal sealed class StepLoop(
 
     private void Step()
     {
-        if (scheduler.TryAdmit() is { } admitted)
+        scheduler.FreePositions();
+        foreach (var admitted in scheduler.Admit())
         {
             Publish(isIdle: false);
             admitted.Response.Publish(new AcceptedEvent(admitted.Request.PromptPositions));
@@ -183,14 +197,8 @@ internal sealed class StepLoop(
         }
     }
 
-    private void Sample(IReadOnlyList<Sequence> rows, ReadOnlySpan<float> logits)
+    private void Sample(IReadOnlyList<ScheduledRow> rows, ReadOnlySpan<float> logits)
     {
-        var width = runner.VocabularySize;
-        if (logits.Length != rows.Count * width)
-        {
-            throw new InvalidOperationException($"a step gave {logits.Length} logits, expected {rows.Count} rows of {width}");
-        }
-
         if (_sampled.Length < rows.Count)
         {
             (_rows, _sampled, _sampledLogprobs) = (new SamplingRow[rows.Count], new int[rows.Count], new TokenLogprob?[rows.Count]);
@@ -198,52 +206,66 @@ internal sealed class StepLoop(
 
         for (var row = 0; row < rows.Count; row++)
         {
-            var sequence = rows[row];
+            var sequence = rows[row].Sequence;
             _rows[row] = new SamplingRow(
-                sequence.Grammar.Allowed, sequence.Request.Sampling, sequence.Request.Sampling.Seed, sequence.GeneratedCount, sequence.History);
+                rows[row].LogitsRow, sequence.Grammar.Allowed, sequence.Request.Sampling, sequence.Seed, sequence.GeneratedCount, sequence.History);
         }
 
         _sampler.Sample(logits, _rows.AsSpan(0, rows.Count), _sampled);
+        var width = runner.VocabularySize;
         for (var row = 0; row < rows.Count; row++)
         {
-            _sampledLogprobs[row] = rows[row].Request.Logprobs is { } topCount && _sampled[row] != Sampler.None
-                ? _logprobs.Read(logits.Slice(row * width, width), _sampled[row], topCount)
+            _sampledLogprobs[row] = rows[row].Sequence.Request.Logprobs is { } topCount && _sampled[row] != Sampler.None
+                ? _logprobs.Read(logits.Slice(rows[row].LogitsRow * width, width), _sampled[row], topCount)
                 : null;
         }
     }
 
-    private void Commit(IReadOnlyList<Sequence> rows)
+    private void Commit(IReadOnlyList<ScheduledRow> rows)
     {
         _positionsPeak = Math.Max(_positionsPeak, scheduler.PositionsInUse);
         for (var row = 0; row < rows.Count; row++)
         {
-            var sequence = rows[row];
-            if (_sampled[row] == Sampler.None)
-            {
-                Finish(sequence, FinishReason.Error, NoLogitsMessage);
-            }
-            else if (sequence.Accept(_sampled[row], _sampledLogprobs[row]) is { } reason)
+            var sequence = rows[row].Sequence;
+            var reason = _sampled[row] == Sampler.None ? sequence.PublishForced() : sequence.Accept(_sampled[row], _sampledLogprobs[row]);
+            if (reason is { } known)
             {
                 sequence.Recorder.Flush(sequence.Grammar.Phase);
-                Finish(sequence, reason);
+                Finish(sequence, known);
+            }
+            else if (_sampled[row] == Sampler.None)
+            {
+                Finish(sequence, FinishReason.Error, NoLogitsMessage);
             }
         }
     }
 
+    // Followers that still wait for the prompt end with the sequence that would have run it.
     private void Finish(Sequence sequence, FinishReason reason, string? error = null)
     {
+        var followers = sequence.TakeFollowers();
         try
         {
-            scheduler.Release(sequence);
+            scheduler.Release(sequence, keepsPrefix: reason != FinishReason.Error);
         }
         finally
         {
             // Published first: whoever sees the last event sees its positions free.
             Publish(isIdle: false);
-            sequence.Response.Finish(sequence.EndingFor(reason, error));
+            sequence.Response.Finish(sequence.EndingFor(reason, error), sequence.Choice);
+            foreach (var follower in followers)
+            {
+                follower.Release();
+                follower.Response.Finish(follower.EndingFor(reason, error), follower.Choice);
+            }
         }
     }
 
     private void Publish(bool isIdle) =>
-        _progress = new LoopProgress(scheduler.RunningCount, scheduler.PositionsInUse, _positionsPeak, _stepCount, timeProvider.GetTimestamp(), isIdle);
+        _progress = new LoopProgress(
+            scheduler.RunningCount, scheduler.PositionsInUse, _positionsPeak, scheduler.PositionsKept, _stepCount, timeProvider.GetTimestamp(), isIdle)
+        {
+            PrefixTokens = scheduler.PrefixTokens,
+            PreemptionCount = scheduler.PreemptionCount,
+        };
 }

@@ -54,7 +54,7 @@ public sealed class FailureTests
         Assert.All(responses, response => Assert.Equal(FinishReason.Error, response.Finished.Reason));
         Assert.All(responses, response => Assert.NotNull(response.Finished.Error));
         Assert.Equal(EngineState.Failed, harness.Engine.GetStatus().State);
-        Assert.Equal(3, harness.Faults.Count);
+        Assert.Equal(2, harness.Faults.Count);
         Assert.IsType<SubmitResult.Draining>(harness.Engine.Submit(harness.Request()));
     }
 

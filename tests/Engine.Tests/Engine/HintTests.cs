@@ -62,6 +62,38 @@ public sealed class HintTests
     }
 
     [Fact]
+    public async Task Codebook_WhenItHangs_HoldsTheLastEventUpForAWhileOnly()
+    {
+        using var gate = new StepGate();
+        var options = new EngineOptions { HintPatience = TimeSpan.FromMilliseconds(30) };
+        await using var harness = await EngineHarness.StartAsync(options, new ScriptedCodebook { BeforeDecode = _ => gate.Pass() });
+
+        var response = await harness.RunAsync("latent");
+        gate.Open();
+
+        Assert.Equal(FinishReason.Stop, response.Finished.Reason);
+        Assert.True(response.Finished.AreHintsDropped);
+        Assert.Empty(response.Hints);
+        Assert.IsType<TimeoutException>(Assert.Single(harness.Faults));
+    }
+
+    [Fact]
+    public async Task Dispose_WhenTheCodebookHangs_EndsAndLeavesItAlone()
+    {
+        using var gate = new StepGate();
+        var codebook = new ScriptedCodebook { BeforeDecode = _ => gate.Pass() };
+        var harness = await EngineHarness.StartAsync(new EngineOptions { StopPatience = TimeSpan.FromMilliseconds(50) }, codebook);
+        var generation = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+
+        await harness.DisposeAsync();
+
+        Assert.NotNull((await Response.ReadAsync(generation)).Finished);
+        Assert.False(codebook.IsDisposed);
+        gate.Open();
+    }
+
+    [Fact]
     public async Task Codebook_WhenItFails_GivesNoHintsButAResponse()
     {
         await using var harness = await EngineHarness.StartAsync(codebook: new ScriptedCodebook { BeforeDecode = _ => throw new InvalidOperationException("bad codes") });

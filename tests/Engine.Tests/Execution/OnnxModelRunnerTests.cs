@@ -84,6 +84,63 @@ public sealed class OnnxModelRunnerTests : IDisposable
             AssertClose(Prefill(single, 0, ids, ids.Length), rows.AsSpan(slot * runner.VocabularySize, runner.VocabularySize).ToArray());
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    public void Run_WholePromptsInOneCall_EqualEachAlone(int ngrams)
+    {
+        var (runner, _) = Load(ngrams);
+        var (single, _) = Load(ngrams);
+        int[] decoding = Ids(12, 1);
+        int[][] prompts = [Ids(5, 2), Ids(20, 3), Ids(1, 4)];
+        Prefill(runner, 0, decoding[..^1], 8);
+
+        var first = runner.Run(new StepPlan([new SequenceSlice(0, decoding, 11, 1, true)], null)
+        {
+            Prompts = [.. prompts.Select((ids, i) => new SequenceSlice(i + 1, ids, 0, ids.Length, true))],
+        }).ToArray();
+        int[][] longer = [.. prompts.Prepend(decoding).Select((ids, i) => (int[])[.. ids, 40 + i])];
+        var second = runner.Run(new StepPlan([.. longer.Select((ids, slot) => new SequenceSlice(slot, ids, ids.Length - 1, 1, true))], null)).ToArray();
+
+        foreach (var (row, ids) in longer.Index())
+        {
+            AssertClose(Prefill(single, 0, ids[..^1], ids.Length), first.AsSpan(row * runner.VocabularySize, runner.VocabularySize).ToArray());
+            AssertClose(Prefill(single, 0, ids, ids.Length), second.AsSpan(row * runner.VocabularySize, runner.VocabularySize).ToArray());
+        }
+    }
+
+    [Fact]
+    public void Run_WholePromptsBesideAChunk_GivesDecodeRowsThenPromptsThenTheChunk()
+    {
+        var (runner, _) = Load(ngrams: 3);
+        var (single, _) = Load(ngrams: 3);
+        int[][] prompts = [Ids(9, 2), Ids(7, 3)];
+        int[] entering = Ids(21, 6);
+
+        var logits = runner.Run(new StepPlan([], new SequenceSlice(3, entering, 0, 21, true))
+        {
+            Prompts = [.. prompts.Select((ids, slot) => new SequenceSlice(slot, ids, 0, ids.Length, true))],
+        }).ToArray();
+
+        foreach (var (row, ids) in prompts.Append(entering).Index())
+            AssertClose(Prefill(single, 0, ids, ids.Length), logits.AsSpan(row * runner.VocabularySize, runner.VocabularySize).ToArray());
+    }
+
+    [Theory]
+    [InlineData(1, 0, 2)]
+    [InlineData(0, 1, 2)]
+    [InlineData(0, 0, 5)]
+    public void Run_WholePromptsOutOfPlace_RefusesThem(int shift, int start, int count)
+    {
+        var (runner, _) = Load(ngrams: 0);
+        var ids = Ids(10, 1);
+
+        Assert.Throws<ArgumentException>(() =>
+        {
+            runner.Run(new StepPlan([], null) { Prompts = [.. Enumerable.Range(0, count).Select(i => new SequenceSlice(i + shift, ids, start, 5, true))] });
+        });
+    }
+
     [Fact]
     public void Run_GreedyInABatchWhoseRowsComeAndGo_EqualsAlone()
     {

@@ -230,7 +230,7 @@ public sealed class GenerationRequestTests
             MinTokens = 4,
             StopTokenIds = [9, 8],
             Logprobs = 20,
-            N = 1,
+            N = 8,
             Timeout = TimeSpan.FromSeconds(2),
             CacheSalt = "tenant",
         });
@@ -239,7 +239,7 @@ public sealed class GenerationRequestTests
         var sampling = request.Sampling;
         Assert.Equal((0.25f, 1.5f, -2f, 2f), (sampling.MinP, sampling.RepetitionPenalty, sampling.FrequencyPenalty, sampling.PresencePenalty));
         Assert.Equal([new KeyValuePair<int, float>(3, -100)], sampling.LogitBias!);
-        Assert.Equal((4, 20, 1, TimeSpan.FromSeconds(2), "tenant"), (request.MinTokens, request.Logprobs, request.N, request.Timeout, request.CacheSalt));
+        Assert.Equal((4, 20, 8, TimeSpan.FromSeconds(2), "tenant"), (request.MinTokens, request.Logprobs, request.N, request.Timeout, request.CacheSalt));
         Assert.Equal([9, 8], request.StopTokenIds);
     }
 
@@ -258,6 +258,7 @@ public sealed class GenerationRequestTests
         { new() { StopTokenIds = [1, -3] }, "stop_token_ids[1]", $"must be an id of the vocabulary, 0 to {TestModel.Vocabulary.Size - 1}; got -3" },
         { new() { Logprobs = 21 }, "top_logprobs", "must be a whole number from 0 to 20; got 21" },
         { new() { Logprobs = -1 }, "top_logprobs", "must be a whole number from 0 to 20; got -1" },
+        { new() { N = 9 }, "n", "must be a whole number from 1 to 8; got 9" },
         { new() { N = 0 }, "n", "must be a whole number from 1 to 8; got 0" },
         { new() { Timeout = TimeSpan.Zero }, "timeout", "must be above 0 and at most 86400 seconds; got 0" },
         { new() { Timeout = TimeSpan.FromDays(2) }, "timeout", "must be above 0 and at most 86400 seconds; got 172800" },
@@ -268,6 +269,25 @@ public sealed class GenerationRequestTests
     [MemberData(nameof(BadFields))]
     public void TryCreate_WithBadField_NamesIt(GenerationInput input, string field, string message) =>
         AssertProblem(input with { Prompt = " Tom" }, field, message);
+
+    [Fact]
+    public void TryCreate_WithMoreResponsesThanSlots_NamesTheLimit()
+    {
+        var few = Options with { MaxSlots = 2 };
+        GenerationRequest.TryCreate(new GenerationInput { Prompt = " Tom", N = 3 }, TestModel.Package, few, GenerationFieldNames.Rest, out _, out var problems);
+
+        Assert.Equal(new FieldProblem("n", "must be a whole number from 1 to 2; got 3"), Assert.Single(problems));
+    }
+
+    [Fact]
+    public void TryCreate_WithMoreResponsesThanPositions_NamesBothNumbers()
+    {
+        var small = Options with { MaxKvPositions = 20 };
+        GenerationRequest.TryCreate(
+            new GenerationInput { Prompt = " Tom", N = 3, MaxTokens = 5 }, TestModel.Package, small, GenerationFieldNames.Rest, out _, out var problems);
+
+        Assert.Equal(new FieldProblem("n", "3 responses may take 21 positions, the KV cache has 20"), Assert.Single(problems));
+    }
 
     [Fact]
     public void TryCreate_WithBadPromptIds_NamesTheFirst()

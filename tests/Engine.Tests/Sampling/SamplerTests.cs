@@ -183,8 +183,8 @@ public sealed class SamplerTests
         var sampler = new Sampler(2);
         var options = new SamplingOptions(0, 0, 1, 0) { RepetitionPenalty = 1.5f };
 
-        Assert.Equal(1, sampler.Sample([-1, -1.2f], new SamplingRow(All(2), options, 0, 0, history)));
-        Assert.Equal(0, sampler.Sample([-1, -1.2f], new SamplingRow(All(2), options, 0, 0, null)));
+        Assert.Equal(1, sampler.Sample([-1, -1.2f], new SamplingRow(0, All(2), options, 0, 0, history)));
+        Assert.Equal(0, sampler.Sample([-1, -1.2f], new SamplingRow(0, All(2), options, 0, 0, null)));
     }
 
     [Fact]
@@ -197,7 +197,7 @@ public sealed class SamplerTests
         SamplingRow[] rows = [.. Enumerable.Range(0, 40).Select(i =>
         {
             var options = new SamplingOptions(i % 3 * 0.5f, i % 4 * 7, i % 5 == 0 ? 0.7f : 1, (ulong)i) { MinP = i % 2 * 0.1f, PresencePenalty = 1 };
-            return new SamplingRow(i % 7 == 0 ? new TokenMask(new IdRange(3, 20), new IdRange(40, 41)) : All(100), options, options.Seed, i, i % 2 == 0 ? history : null);
+            return new SamplingRow(i, i % 7 == 0 ? new TokenMask(new IdRange(3, 20), new IdRange(40, 41)) : All(100), options, options.Seed, i, i % 2 == 0 ? history : null);
         })];
         var together = new int[40];
 
@@ -220,7 +220,7 @@ public sealed class SamplerTests
             new(0, 0, 1, 1), new(1, 0, 1, 1), new(1, 40, 0.9f, 1), new(1, 0, 0.9f, 1), new(0.7f, 0, 1, 1) { MinP = 0.05f, LogitBias = bias },
             new(0, 0, 1, 1) { RepetitionPenalty = 1.2f },
         ];
-        SamplingRow[] rows = [.. options.Select(item => new SamplingRow(All(1000), item, 1, 0, item.HasPenalties ? history : null))];
+        SamplingRow[] rows = [.. options.Select((item, i) => new SamplingRow(i, All(1000), item, 1, 0, item.HasPenalties ? history : null))];
         var sampler = new Sampler(1000);
         var ids = new int[rows.Length];
         sampler.Sample(logits, rows, ids);
@@ -270,5 +270,5 @@ public sealed class SamplerTests
 
     // One row without a history; null when there is no usable logit.
     private static int? Sample(Sampler sampler, float[] logits, TokenMask mask, SamplingOptions options, int position) =>
-        sampler.Sample(logits, new SamplingRow(mask, options, options.Seed, position, null)) is var id && id == Sampler.None ? null : id;
+        sampler.Sample(logits, new SamplingRow(0, mask, options, options.Seed, position, null)) is var id && id == Sampler.None ? null : id;
 }

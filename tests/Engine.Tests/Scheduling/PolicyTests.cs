@@ -5,13 +5,25 @@ namespace Tessera.Engine.Tests.Scheduling;
 public sealed class PolicyTests
 {
     [Theory]
-    [InlineData(0, 4, false, 0, 100, 100, true)]
-    [InlineData(3, 4, false, 60, 100, 40, true)]
-    [InlineData(3, 4, false, 60, 100, 41, false)]
-    [InlineData(4, 4, false, 0, 100, 1, false)]
-    [InlineData(1, 4, true, 0, 100, 1, false)]
-    public void CanAdmit_ForState_LooksAtSlotsPrefillAndPositions(int active, int slots, bool isPrefilling, long reserved, long capacity, int worstCase, bool expected) =>
-        Assert.Equal(expected, AdmissionPolicy.CanAdmit(new AdmissionState(active, slots, isPrefilling, reserved, capacity), worstCase));
+    [InlineData(0, 4, 0, 100, 1, 100, true)]
+    [InlineData(0, 4, 0, 100, 4, 300, true)]
+    [InlineData(3, 4, 60, 100, 1, 40, true)]
+    [InlineData(3, 4, 60, 100, 1, 41, false)]
+    [InlineData(3, 4, 60, 100, 2, 10, false)]
+    [InlineData(4, 4, 0, 100, 1, 1, false)]
+    public void CanAdmit_ForState_LooksAtSlotsAndPositions(int active, int slots, long committed, long capacity, int demand, long positions, bool expected) =>
+        Assert.Equal(expected, AdmissionPolicy.CanAdmit(new AdmissionState(active, slots, committed, capacity), demand, positions));
+
+    [Theory]
+    [InlineData(0, 0, 0, 256, 256, true)]
+    [InlineData(0, 0, 0, 257, 256, false)]
+    [InlineData(1, 100, 100, 100, 256, true)]
+    [InlineData(2, 100, 200, 100, 256, false)]
+    [InlineData(1, 100, 100, 60, 256, true)]
+    [InlineData(1, 100, 100, 59, 256, false)]
+    [InlineData(1, 59, 59, 100, 256, false)]
+    public void FitsPrompts_WithinBudget_BoundsThePadding(int count, int longest, int total, int next, int budget, bool expected) =>
+        Assert.Equal(expected, StepPolicy.FitsPrompts(count, longest, total, next, budget));
 
     [Theory]
     [InlineData(0, 10, 4, 4)]

@@ -8,7 +8,14 @@ namespace Tessera.Testing;
 /// <param name="PrefillSlot">Slot of the prefill chunk; null when there was none.</param>
 /// <param name="PrefillStart">Positions that were in the slot before.</param>
 /// <param name="PrefillCount">Positions of the chunk.</param>
-public sealed record RecordedStep(int DecodeCount, int? PrefillSlot, int PrefillStart, int PrefillCount);
+public sealed record RecordedStep(int DecodeCount, int? PrefillSlot, int PrefillStart, int PrefillCount)
+{
+    /// <summary>Whole prompts that ran in one call.</summary>
+    public int PromptCount { get; init; }
+
+    /// <summary>Rows of the step.</summary>
+    public int RowCount => DecodeCount + PromptCount + (PrefillSlot is null ? 0 : 1);
+}
 
 /// <summary>
 /// A deterministic model for tests of everything above the runtime. It keeps the ids of each slot, as a KV cache keeps keys and values, and computes logits from
@@ -36,6 +43,9 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
 
     /// <inheritdoc/>
     public int SlotCount { get; init; } = 8;
+
+    /// <inheritdoc/>
+    public int CacheSlotCount { get; init; }
 
     /// <inheritdoc/>
     public int MaxPositions { get; init; } = 256;
@@ -90,7 +100,10 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
         BeforeRun?.Invoke(plan);
         lock (_lock)
         {
-            _steps.Add(new RecordedStep(plan.Decode.Count, plan.Prefill?.Slot, plan.Prefill?.Start ?? 0, plan.Prefill?.Count ?? 0));
+            _steps.Add(new RecordedStep(plan.Decode.Count, plan.Prefill?.Slot, plan.Prefill?.Start ?? 0, plan.Prefill?.Count ?? 0)
+            {
+                PromptCount = plan.Prompts.Count,
+            });
             var rows = new List<float>();
             for (var i = 0; i < plan.Decode.Count; i++)
             {
@@ -99,9 +112,16 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
                 rows.AddRange(RunSlice(plan.Decode[i]));
             }
 
+            for (var i = 0; i < plan.Prompts.Count; i++)
+            {
+                Require(plan.Prompts[i].Slot == plan.Decode.Count + i, $"prompt {i} is in slot {plan.Prompts[i].Slot}, {plan.Decode.Count} decode");
+                Require(plan.Prompts[i] is { Start: 0, WantsLogits: true }, $"prompt {i} starts at {plan.Prompts[i].Start}");
+                rows.AddRange(RunSlice(plan.Prompts[i]));
+            }
+
             if (plan.Prefill is { } prefill)
             {
-                Require(prefill.Slot >= plan.Decode.Count, $"prefill slot {prefill.Slot} is a decoding one");
+                Require(prefill.Slot >= plan.Decode.Count + plan.Prompts.Count, $"prefill slot {prefill.Slot} is a decoding one");
                 var row = RunSlice(prefill);
                 rows.AddRange(prefill.WantsLogits ? row : []);
             }
@@ -116,8 +136,9 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
         lock (_lock)
         {
             Require(from != to, $"slot {from} is moved onto itself");
-            Require(_slots.TryGetValue(from, out var content) && content.Count == positionCount, $"slot {from} does not have {positionCount} positions");
-            _slots[to] = [.. _slots[from]];
+            Require(from < SlotCount + CacheSlotCount && to < SlotCount + CacheSlotCount, $"slot {from} is moved to {to} of {SlotCount}+{CacheSlotCount}");
+            Require(_slots.TryGetValue(from, out var content) && content.Count >= positionCount, $"slot {from} does not have {positionCount} positions");
+            _slots[to] = [.. _slots[from].Take(positionCount)];
             _moveCount++;
         }
     }
