@@ -183,6 +183,34 @@ class PreparedTests(unittest.TestCase):
             noisy = extend.extend_tensors(tensors, grown, vocabulary, 0, noise=0.5)[extend.EMBEDDINGS][size:].double()
             self.assertAlmostEqual(((noisy - old.mean(0)) / old.std(0, unbiased=False)).std().item(), 0.5, delta=0.05)
 
+    def test_padding_gets_a_token_of_its_own_where_the_end_served_for_it(self):
+        folder = os.path.join(FOLDER, "no-pad")
+        shutil.copytree(CHECKPOINT, folder)
+        path = os.path.join(folder, "config.json")
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+        for pad in (None, values["eos_token_id"]):
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(values | {"pad_token_id": pad, "eos_token_id": [values["eos_token_id"]]}, file)
+            made = made_recipe(checkpoint=folder)
+            out = os.path.join(FOLDER, f"padded-{pad}")
+            prepare(made, out, None, devices.CPU, lambda text: None)
+            prepared = opened(out)
+            size = extend.BpeTokenizer.load(os.path.join(folder, "tokenizer.json")).size
+            self.assertEqual((prepared.tokenizer.pad, prepared.config.raw["pad_token_id"], prepared.tokenizer.think), (size, size, size + 1))
+            table = initial_model(prepared, codebooks.codes_of(prepared.codebook, prepared.training, size)).head_weight
+            self.assertTrue(torch.equal(table[:size], read_tensors(folder)[extend.EMBEDDINGS][:size].float()))
+
+    def test_a_checkpoint_with_latents_keeps_its_rows(self):
+        made = made_recipe(checkpoint=os.path.join(FAMILIES, "llama3-rope-llama3"))
+        out = os.path.join(FOLDER, "extended-before")
+        prepare(made, out, None, devices.CPU, lambda text: None)
+        prepared = opened(out)
+        self.assertEqual(prepared.package["chat"]["user"], {"prefix": "<|begin_of_text|>", "suffix": "\n"})
+        self.assertEqual(prepared.training[0].prompt[0], prepared.tokenizer.added["<|begin_of_text|>"])
+        model = initial_model(prepared, codebooks.codes_of(prepared.codebook, prepared.training, prepared.tokenizer.pad))
+        self.assertTrue(torch.equal(model.head_weight, read_tensors(made.checkpoint)[extend.HEAD]))
+
     def test_padded_rows_are_used_before_the_table_grows(self):
         config = load(CHECKPOINT)
         vocabulary = extend.LatentVocabulary(extend.DELIMITERS, config.vocab_size - 20, 8)
@@ -352,12 +380,16 @@ class CommandTests(unittest.TestCase):
             text = file.read().replace('"text_vocab_size": ', '"text_vocab_size": 9')
             file.seek(0)
             file.write(text)
+        clash = os.path.join(FOLDER, "clash")
+        shutil.copytree(os.path.join(FAMILIES, "llama2"), clash)
+        os.remove(os.path.join(clash, "tessera.json"))
         out = os.path.join(FOLDER, "never")
         for arguments, named in (
             (["--checkpoint", wrong, "--data", DATA], "model.safetensors: model.layers.0.mlp.gate_proj.weight: expected shape [65, 32]"),
             (["--checkpoint", CHECKPOINT, "--data", broken], "broken.jsonl, line 2: the line: expected a JSON object"),
-            (["--checkpoint", os.path.join(FAMILIES, "llama2"), "--data", DATA], "tokenizer.json: added_tokens: expected no token '<think>'"),
-            (["--checkpoint", CHECKPOINT, "--data", DATA, "--codebook", other_codebook], "codebook.json: text_vocab_size: expected 283"),
+            (["--checkpoint", clash, "--data", DATA], "tokenizer.json: added_tokens: expected no token '<think>'"),
+            (["--checkpoint", CHECKPOINT, "--data", DATA, "--codebook", other_codebook], "codebook.json: the file: expected a codebook"),
+            (["--checkpoint", os.path.join(FAMILIES, "padded-vocabulary"), "--data", DATA], "recipe: codebook.codes: expected 8, the latents"),
             (["--checkpoint", FOLDER, "--data", DATA], "config.json: the file: expected a file, found none"),
             (["--checkpoint", CHECKPOINT], "a new run needs --checkpoint and --data"),
             (["--checkpoint", CHECKPOINT, "--data", DATA, "--device", "cuda:x"], "--device: expected cpu or cuda"),

@@ -16,8 +16,7 @@ from tessera_training.hf.trainer import FinetuneRun
 
 HERE = os.path.dirname(__file__)
 CHECKPOINT = os.path.join(HERE, "..", "..", "tests", "Exporter.Tests", "fixtures", "families", "llama32-tied")
-SETTINGS = {"data": {"validation_share": 0.2}, "codebook": {"codes": 4, "dim": 16, "code_dim": 4, "heads": 1, "steps": 3, "batch": 4},
-            "latents": {"delimiters": ["<a>", "</a>", "<b>", "</b>"]},
+SETTINGS = {"data": {"validation_share": 0.2}, "codebook": {"codes": 8, "dim": 16, "code_dim": 4, "heads": 1, "steps": 3, "batch": 4},
             "train": {"bf16": False, "steps": 3, "batch": 6, "micro_batch": 2, "lr": 1e-3, "evaluate_every": 3}}
 
 
@@ -34,15 +33,8 @@ class ProcessTests(unittest.TestCase):
             data, base, one, two = (os.path.join(folder, name) for name in ("data.jsonl", "base", "one", "two"))
             with open(data, "w", encoding="utf-8") as file:
                 file.writelines(json.dumps({"prompt": f"What is {n} + {n}?", "steps": [f"{n} + {n} = {2 * n}."], "answer": str(2 * n)}) + "\n" for n in range(9))
-            # The fixture has latents already: its own delimiters and latents become plain special tokens of the unextended checkpoint.
-            plain = os.path.join(folder, "plain")
-            shutil.copytree(CHECKPOINT, plain)
-            with open(os.path.join(plain, "tokenizer.json"), encoding="utf-8") as file:
-                description = file.read().replace("<latent_", "<reserved_")
-            with open(os.path.join(plain, "tokenizer.json"), "w", encoding="utf-8") as file:
-                file.write(description)
             made = recipe.parse(SETTINGS)
-            made.checkpoint, made.data.file = plain, data
+            made.checkpoint, made.data.file = CHECKPOINT, data
             prepare(made, base, None, devices.CPU, lambda text: None)
             for target in (one, two):
                 shutil.copytree(base, target)
@@ -71,7 +63,7 @@ class ProcessTests(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             ended = launch(2, "--out", os.path.join(folder, "run"), "--checkpoint", CHECKPOINT, "--data", os.path.join(folder, "none.jsonl"))
             self.assertNotEqual(ended.returncode, 0)
-            self.assertIn("error: tokenizer.json: added_tokens: expected no token '<think>'", ended.stderr)
+            self.assertIn("error: recipe: codebook.codes: expected 8, the latents that the checkpoint has, found 256", ended.stderr)
             self.assertEqual(os.listdir(folder), [])
 
 

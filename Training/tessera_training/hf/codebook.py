@@ -4,7 +4,6 @@ The stages are those of train_vqvae: noise instead of codes first, then k-means 
 """
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from .. import devices
 from ..config import CodebookConfig
 from ..vqvae import Codebook, CodeUpdater
+from .errors import CheckpointError
 from .traces import Trace
 
 
@@ -152,16 +152,16 @@ def save(codebook: Codebook, folder: str, pad: int, measured: dict) -> None:
     codebook.save(folder, {"pad_token_id": pad, "measured": measured})
 
 
-def load(folder: str, text_size: int) -> Codebook:
-    """A codebook for this vocabulary; its sizes replace those of the recipe."""
-    from .errors import CheckpointError
-
+def load(folder: str) -> Codebook:
+    """A codebook as `train_vqvae` or `save` wrote it; its sizes replace those of the recipe."""
     path = os.path.join(folder, "codebook.json")
     try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file).get("text_vocab_size")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(path, "the file", "a codebook.json", error) from None
-    if found != text_size:
-        raise CheckpointError(path, "text_vocab_size", f"{text_size}, the checkpoint's text vocabulary", found)
-    return Codebook.load(folder)
+        return Codebook.load(folder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(path, "the file", "a codebook", " ".join(str(error).split())) from None
+
+
+def check(codebook: Codebook, text_size: int) -> None:
+    """A codebook belongs to one vocabulary."""
+    if codebook.text_size != text_size:
+        raise CheckpointError("codebook.json", "text_vocab_size", f"{text_size}, the checkpoint's text vocabulary", codebook.text_size)

@@ -21,6 +21,7 @@ from .tokenizer import FILE, BpeTokenizer
 
 DELIMITERS = ("<think>", "</think>", "<boLatent>", "<eoLatent>")
 EMBEDDINGS, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+NEW_PAD = "<pad>"
 NOISE = 0.1
 
 
@@ -31,6 +32,12 @@ class LatentVocabulary:
     delimiters: tuple[str, str, str, str]
     first_id: int  # of the delimiters
     latent_count: int
+    new_pad: bool = False  # the id before the delimiters is a new one too, for padding
+
+    @property
+    def old_size(self) -> int:
+        """Ids that the tokenizer had."""
+        return self.first_id - self.new_pad
 
     @property
     def first_latent(self) -> int:
@@ -41,20 +48,24 @@ class LatentVocabulary:
         return self.first_latent + self.latent_count
 
 
-def extend_tokenizer(description: dict, latent_count: int, delimiters: tuple[str, ...] = DELIMITERS) -> tuple[dict, LatentVocabulary]:
-    """A tokenizer.json with the new added tokens, and without a post-processor that adds tokens (the chat format says where those go)."""
+def extend_tokenizer(description: dict, latent_count: int, delimiters: tuple[str, ...] = DELIMITERS,
+                     pad: str | None = None) -> tuple[dict, LatentVocabulary]:
+    """A tokenizer.json with the new added tokens, and without a post-processor that adds tokens (the chat format says where those go).
+
+    `pad` is a padding token to add before them, for a checkpoint that has none of its own.
+    """
     tokenizer = BpeTokenizer(description)
     if latent_count < 1 or len(delimiters) != 4 or len(set(delimiters)) != 4:
         raise CheckpointError(FILE, "added_tokens", "four different delimiters and at least one latent", f"{list(delimiters)}, {latent_count}")
-    vocabulary = LatentVocabulary(tuple(delimiters), tokenizer.size, latent_count)
-    added = [*delimiters, *(f"<latent_{code}>" for code in range(latent_count))]
+    vocabulary = LatentVocabulary(tuple(delimiters), tokenizer.size + (pad is not None), latent_count, pad is not None)
+    added = [*([pad] if pad else []), *delimiters, *(f"<latent_{code}>" for code in range(latent_count))]
     for token in added:
         taken = tokenizer.added.get(token, tokenizer.vocabulary.get(token))
         if taken is not None:
             raise CheckpointError(FILE, "added_tokens", f"no token {token!r} (choose other delimiters, or take a checkpoint without latents)", f"id {taken}")
     extended = copy.deepcopy(description)
     extended["added_tokens"] = (description.get("added_tokens") or []) + [
-        bpe.added_token(vocabulary.first_id + index, token) for index, token in enumerate(added)]
+        bpe.added_token(vocabulary.old_size + index, token) for index, token in enumerate(added)]
     if _adds_tokens(description.get("post_processor")):
         extended["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
     return extended, vocabulary
@@ -80,9 +91,10 @@ def _adds_tokens(post_processor: dict | None) -> bool:
 
 def extend_config(config: HfConfig, vocabulary: LatentVocabulary) -> HfConfig:
     """The configuration with enough rows."""
-    if vocabulary.first_id > config.vocab_size:
-        raise CheckpointError("config.json", "vocab_size", f"at least the tokenizer's {vocabulary.first_id} ids", config.vocab_size)
-    return parse(config.raw | {"vocab_size": max(config.vocab_size, vocabulary.end)})
+    if vocabulary.old_size > config.vocab_size:
+        raise CheckpointError("config.json", "vocab_size", f"at least the tokenizer's {vocabulary.old_size} ids", config.vocab_size)
+    padding = {"pad_token_id": vocabulary.old_size} if vocabulary.new_pad else {}
+    return parse(config.raw | {"vocab_size": max(config.vocab_size, vocabulary.end)} | padding)
 
 
 @torch.no_grad()
@@ -92,18 +104,18 @@ def extend_tensors(tensors: dict[str, torch.Tensor], config: HfConfig, vocabular
     extended = dict(tensors)
     for offset, name in enumerate((EMBEDDINGS,) if config.tied else (EMBEDDINGS, HEAD)):
         old = tensors[name]
-        if old.shape[1] != config.hidden or old.shape[0] < vocabulary.first_id:
-            raise CheckpointError("model.safetensors", name, f"at least [{vocabulary.first_id}, {config.hidden}]", list(old.shape))
+        if old.shape[1] != config.hidden or old.shape[0] < vocabulary.old_size:
+            raise CheckpointError("model.safetensors", name, f"at least [{vocabulary.old_size}, {config.hidden}]", list(old.shape))
         grown = torch.zeros(config.vocab_size, config.hidden, dtype=old.dtype)
         grown[:min(len(old), config.vocab_size)] = old[:config.vocab_size]
-        real = old[:vocabulary.first_id].double()
+        real = old[:vocabulary.old_size].double()
         mean, deviation = real.mean(0), real.std(0, unbiased=False)
         # Uniform noise of variance 1 from a generator that gives the same bits everywhere.
-        drawn = torch.from_numpy(np.random.RandomState(seed + offset).random_sample((vocabulary.end - vocabulary.first_id, config.hidden)))
+        drawn = torch.from_numpy(np.random.RandomState(seed + offset).random_sample((vocabulary.end - vocabulary.old_size, config.hidden)))
         new = mean + noise * deviation * (drawn - 0.5) * 12 ** 0.5
         for code, ids in (latent_tokens or {}).items():
-            new[len(vocabulary.delimiters) + code] += real[torch.tensor(ids)].mean(0) - mean
-        grown[vocabulary.first_id:vocabulary.end] = new.to(old.dtype)
+            new[vocabulary.first_latent - vocabulary.old_size + code] += real[torch.tensor(ids)].mean(0) - mean
+        grown[vocabulary.old_size:vocabulary.end] = new.to(old.dtype)
         extended[name] = grown
     return extended
 
@@ -122,17 +134,20 @@ def description(vocabulary: LatentVocabulary, tokens: dict[str, str], text_token
     }
 
 
-def closing_tokens(tokenizer: BpeTokenizer, config: HfConfig, bos: str | None = None) -> dict[str, str]:
-    """Contents of eos and pad as config.json says; without a pad, eos serves."""
-    def content(value: object) -> str | None:
+def closing_tokens(tokenizer: BpeTokenizer, config: HfConfig, bos: str | None = None) -> tuple[dict[str, str], str | None]:
+    """Contents of eos, pad and bos; and the padding token to add where config.json names none, or the one that also ends texts."""
+    def content(field: str) -> str | None:
+        value = config.raw.get(field)
         first = value[0] if isinstance(value, list) and value else value
-        if not isinstance(first, int):
+        if first is None:
             return None
-        if first >= tokenizer.size or first not in tokenizer.special_ids:
-            raise CheckpointError("config.json", "eos_token_id, pad_token_id", "ids of special added tokens", first)
+        if not isinstance(first, int) or first not in tokenizer.special_ids:
+            raise CheckpointError("config.json", field, "the id of a special added token", first)
         return tokenizer.tokens[first]
 
-    eos = content(config.raw.get("eos_token_id"))
+    eos, pad = content("eos_token_id"), content("pad_token_id")
     if eos is None:
-        raise CheckpointError("config.json", "eos_token_id", "an id", "nothing")
-    return {"eos": eos, "pad": content(config.raw.get("pad_token_id")) or eos} | ({"bos": bos} if bos else {})
+        raise CheckpointError("config.json", "eos_token_id", "the id of a special added token", "nothing")
+    missing = pad in (None, eos)
+    tokens = {"eos": eos, "pad": NEW_PAD if missing else pad} | ({"bos": bos} if bos else {})
+    return tokens, NEW_PAD if missing and tokenizer.added.get(NEW_PAD) not in tokenizer.special_ids else None

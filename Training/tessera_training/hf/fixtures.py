@@ -127,7 +127,7 @@ def write_variant(variant: Variant, folder: str, seed: int) -> None:
     config = _config(variant, BpeTokenizer(tokenizer))
     tensors = random_tensors(config, seed)
     if variant.extended:
-        closing = extend.closing_tokens(BpeTokenizer(tokenizer), config, extend.beginning_of_text(tokenizer))
+        closing, _ = extend.closing_tokens(BpeTokenizer(tokenizer), config, extend.beginning_of_text(tokenizer))
         tokenizer, vocabulary = extend.extend_tokenizer(tokenizer, LATENTS)
         config = extend.extend_config(config, vocabulary)
         tensors = extend.extend_tensors(tensors, config, vocabulary, seed)

@@ -43,18 +43,30 @@ class Prepared:
 
 
 def _extended(recipe: FinetuneRecipe) -> tuple[HfConfig, LatentTokenizer, dict]:
-    """Configuration, tokenizer and tessera.json of the checkpoint with its latents."""
+    """Configuration, tokenizer and tessera.json with latents: the checkpoint's own where it was extended before."""
     config, description = load(recipe.checkpoint), read_json(os.path.join(recipe.checkpoint, FILE))
-    plain = extend.BpeTokenizer(description)
-    bos = extend.beginning_of_text(description)
-    tokens = extend.closing_tokens(plain, config, bos)
-    recipe.data.user_prefix = recipe.data.user_prefix or bos or ""
-    extended, vocabulary = extend.extend_tokenizer(description, recipe.codebook.codes, tuple(recipe.latents.delimiters))
-    config = extend.extend_config(config, vocabulary)
-    package = extend.description(vocabulary, tokens, 1.0, name=recipe.name, version=recipe.version, license=recipe.license,
-                                 description=recipe.description, limits=recipe.limits)
+    about = {"name": recipe.name, "version": recipe.version, "license": recipe.license, "description": recipe.description, "limits": recipe.limits}
+    if has_latents(recipe):
+        package = read_json(os.path.join(recipe.checkpoint, PACKAGE)) | about | {"evaluation": []}
+        tokenizer = LatentTokenizer.of_package(description, package)
+        if tokenizer.latent_count != recipe.codebook.codes:
+            raise CheckpointError("recipe", "codebook.codes", f"{tokenizer.latent_count}, the latents that the checkpoint has", recipe.codebook.codes)
+        user = package["chat"].get("user", {})
+        recipe.data.user_prefix = recipe.data.user_prefix or user.get("prefix", "")
+    else:
+        bos = extend.beginning_of_text(description)
+        tokens, new_pad = extend.closing_tokens(extend.BpeTokenizer(description), config, bos)
+        recipe.data.user_prefix = recipe.data.user_prefix or bos or ""
+        extended, vocabulary = extend.extend_tokenizer(description, recipe.codebook.codes, tuple(recipe.latents.delimiters), new_pad)
+        config = extend.extend_config(config, vocabulary)
+        package = extend.description(vocabulary, tokens, 1.0, **about)
+        tokenizer = LatentTokenizer(extended, vocabulary, tokens["pad"], tokens["eos"])
     package["chat"]["user"] = {"prefix": recipe.data.user_prefix, "suffix": recipe.data.user_suffix}
-    return config, LatentTokenizer(extended, vocabulary, tokens["pad"], tokens["eos"]), package
+    return config, tokenizer, package
+
+
+def has_latents(recipe: FinetuneRecipe) -> bool:
+    return os.path.exists(os.path.join(recipe.checkpoint, PACKAGE))
 
 
 def _traces(recipe: FinetuneRecipe, tokenizer: LatentTokenizer, max_positions: int) -> tuple[list[Trace], list[Trace], int]:
@@ -78,9 +90,11 @@ def prepare(recipe: FinetuneRecipe, folder: str, given_codebook: str | None, dev
         raise CheckpointError(folder, "--out", "a folder that is not there yet (or --resume)", "one")
     codebook = None
     if given_codebook:
-        codebook = codebooks.load(given_codebook, extend.BpeTokenizer.load(os.path.join(recipe.checkpoint, FILE)).size)
+        codebook = codebooks.load(given_codebook)
         recipe.codebook = codebook.config
     config, tokenizer, package = _extended(recipe)
+    if codebook is not None:
+        codebooks.check(codebook, tokenizer.text_size)
     _check_weights(recipe, config, tokenizer)
     training, validation, left_out = _traces(recipe, tokenizer, config.max_positions)
     say(f"{len(training)} problems, {len(validation)} for validation, {left_out} left out as too long; vocabulary {tokenizer.size} of {config.vocab_size} rows")
@@ -100,8 +114,13 @@ def prepare(recipe: FinetuneRecipe, folder: str, given_codebook: str | None, dev
 
 def _check_weights(recipe: FinetuneRecipe, config: HfConfig, tokenizer: LatentTokenizer) -> None:
     """Shapes of the checkpoint's tensors, before time is spent on a codebook."""
-    tensors = extend.extend_tensors(read_tensors(recipe.checkpoint), config, tokenizer.latent_vocabulary, recipe.seed)
-    to_model(config, tensors)
+    to_model(config, _weights(recipe, config, tokenizer.latent_vocabulary, None))
+
+
+def _weights(recipe: FinetuneRecipe, config: HfConfig, vocabulary: LatentVocabulary, stands_for: dict[int, list[int]] | None) -> dict[str, torch.Tensor]:
+    """The checkpoint's tensors, with new rows unless it has latents already."""
+    tensors = read_tensors(recipe.checkpoint)
+    return tensors if has_latents(recipe) else extend.extend_tensors(tensors, config, vocabulary, recipe.seed, stands_for, recipe.latents.noise)
 
 
 def opened(folder: str) -> Prepared:
@@ -112,7 +131,8 @@ def opened(folder: str) -> Prepared:
     package = read_json(os.path.join(folder, PACKAGE))
     config = parse(read_json(os.path.join(folder, CONFIG)))
     tokenizer = LatentTokenizer.of_package(read_json(os.path.join(folder, FILE)), package)
-    codebook = codebooks.load(os.path.join(folder, CODEBOOK), tokenizer.text_size)
+    codebook = codebooks.load(os.path.join(folder, CODEBOOK))
+    codebooks.check(codebook, tokenizer.text_size)
     training, validation, _ = _traces(recipe, tokenizer, config.max_positions)
     return Prepared(recipe, config, tokenizer, package, codebook, training, validation)
 
@@ -121,5 +141,4 @@ def initial_model(prepared: Prepared, codes: list[list[int]]) -> HfDecoder:
     """The checkpoint's weights with the new rows; `codes` are those of the training traces."""
     recipe = prepared.recipe
     stands_for = codebooks.tokens_by_code(codes, prepared.training) if recipe.latents.rows == "codebook" else None
-    tensors = extend.extend_tensors(read_tensors(recipe.checkpoint), prepared.config, prepared.vocabulary, recipe.seed, stands_for, recipe.latents.noise)
-    return to_model(prepared.config, tensors)
+    return to_model(prepared.config, _weights(recipe, prepared.config, prepared.vocabulary, stands_for))

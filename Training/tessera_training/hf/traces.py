@@ -36,7 +36,7 @@ class LatentTokenizer(BpeTokenizer):
         vocabulary = LatentVocabulary(delimiters, latents["first_id"] - len(delimiters), latents["count"])
         plain = BpeTokenizer(description)
         wanted = {token: vocabulary.first_id + index for index, token in enumerate(delimiters)}
-        if any(plain.added.get(token) != token_id for token, token_id in wanted.items()) or plain.size != vocabulary.end:
+        if any(plain.added.get(token) != token_id for token, token_id in wanted.items()) or plain.size != vocabulary.end or vocabulary.first_id < 1:
             raise CheckpointError(FILE, "added_tokens", f"{wanted} and {latents['count']} latents, as in tessera.json", "others")
         return cls(description, vocabulary, special["pad"], special["eos"])
 
