@@ -11,6 +11,9 @@ internal sealed record TesseraOptions
     /// <summary>Who may use the server, and how much.</summary>
     public SecurityOptions Security { get; init; } = new();
 
+    /// <summary>Where traces and metrics are sent.</summary>
+    public TelemetryOptions Telemetry { get; init; } = new();
+
     /// <summary>Which model is served.</summary>
     public ModelOptions Model { get; init; } = new();
 
@@ -60,6 +63,38 @@ internal sealed record SecurityOptions
 
     /// <summary>Tokens per minute, prompt and completion, for a key that has no limit of its own; 0 = no limit.</summary>
     public int TokensPerMinute { get; init; }
+}
+
+/// <summary>Where traces and metrics are sent; each default has its reason beside it.</summary>
+internal sealed record TelemetryOptions
+{
+    /// <summary>Address of an OpenTelemetry collector; empty = nothing is sent. Empty: no outgoing connection unless asked for.</summary>
+    public string OtlpEndpoint { get; init; } = "";
+
+    /// <summary>How it is spoken to. Http: passes every proxy.</summary>
+    public OtlpProtocol OtlpProtocol { get; init; }
+
+    /// <summary>Headers to send, <c>name=value,name=value</c>: the key of a vendor.</summary>
+    public string OtlpHeaders { get; init; } = "";
+
+    /// <summary>Name of the service.</summary>
+    public string ServiceName { get; init; } = "tessera";
+
+    /// <summary>Part of the requests that are traced when their caller has not decided, 0 to 1. 1: a request is seconds of work, a span is nothing beside it.</summary>
+    public double TraceFraction { get; init; } = 1;
+
+    /// <summary>Seconds between two sendings of the metrics. 15: what scrapers commonly use.</summary>
+    public int MetricsSeconds { get; init; } = 15;
+}
+
+/// <summary>How a collector is spoken to.</summary>
+internal enum OtlpProtocol
+{
+    /// <summary>HTTP with protobuf bodies, commonly port 4318.</summary>
+    Http,
+
+    /// <summary>gRPC, commonly port 4317.</summary>
+    Grpc,
 }
 
 /// <summary>Which model is served.</summary>

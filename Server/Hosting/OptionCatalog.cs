@@ -34,7 +34,7 @@ internal static class OptionCatalog
             (o, v) => o with { Server = o.Server with { StallSeconds = v } }),
         Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()),
             o => o.Server.LogLevel.ToString(),
-            (o, v) => ParseLogLevel(v) is { } level ? o with { Server = o.Server with { LogLevel = level } } : null),
+            (o, v) => ParseName<LogLevel>(v) is { } level ? o with { Server = o.Server with { LogLevel = level } } : null),
         Text("Security:KeyFile", "file of API keys; empty = tessera/keys.json in the user's configuration folder, if it is there", "a path",
             o => o.Security.KeyFile,
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Security = o.Security with { KeyFile = v } }),
@@ -44,6 +44,24 @@ internal static class OptionCatalog
             (o, v) => o with { Security = o.Security with { RequestsPerMinute = v } }),
         Whole("Security:TokensPerMinute", "prompt and completion tokens per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.TokensPerMinute,
             (o, v) => o with { Security = o.Security with { TokensPerMinute = v } }),
+        Text("Telemetry:OtlpEndpoint", "address of an OpenTelemetry collector, http://host:4318; empty = nothing is sent", "an http or https address",
+            o => o.Telemetry.OtlpEndpoint,
+            (o, v) => v.Length == 0 || IsHttpAddress(v) ? o with { Telemetry = o.Telemetry with { OtlpEndpoint = v } } : null),
+        Text("Telemetry:OtlpProtocol", "how the collector is spoken to", "Http or Grpc", o => o.Telemetry.OtlpProtocol.ToString(),
+            (o, v) => ParseName<OtlpProtocol>(v) is { } protocol ? o with { Telemetry = o.Telemetry with { OtlpProtocol = protocol } } : null),
+        Text("Telemetry:OtlpHeaders", "headers for the collector, name=value,name=value", "name=value pairs with commas between", o => o.Telemetry.OtlpHeaders,
+            (o, v) => v.Length == 0 || v.Split(',').All(pair => pair.IndexOf('=', StringComparison.Ordinal) > 0)
+                ? o with { Telemetry = o.Telemetry with { OtlpHeaders = v } }
+                : null),
+        Text("Telemetry:ServiceName", "name of the service in traces and metrics", "a name", o => o.Telemetry.ServiceName,
+            (o, v) => v.Length > 0 ? o with { Telemetry = o.Telemetry with { ServiceName = v } } : null),
+        Text("Telemetry:TraceFraction", "part of the requests that are traced when their caller has not decided", "a number from 0 to 1",
+            o => o.Telemetry.TraceFraction.ToString(CultureInfo.InvariantCulture),
+            (o, v) => double.TryParse(v, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var part) && part <= 1
+                ? o with { Telemetry = o.Telemetry with { TraceFraction = part } }
+                : null),
+        Whole("Telemetry:MetricsSeconds", "seconds between two sendings of the metrics", 1, 3600, o => o.Telemetry.MetricsSeconds,
+            (o, v) => o with { Telemetry = o.Telemetry with { MetricsSeconds = v } }),
         Text("Model:Package", "folder of the model package; empty = the one shipped beside the binaries", "a path", o => o.Model.Package,
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Model = new ModelOptions { Package = v } }),
         Whole("Engine:MaxSlots", "sequences that run at once", 1, 1024, o => o.Engine.MaxSlots,
@@ -95,6 +113,8 @@ internal static class OptionCatalog
         new(key, description, "true or false", o => show(o) ? "true" : "false", (o, text) => bool.TryParse(text, out var value) ? apply(o, value) : null);
 
     // Numbers are valid to Enum.TryParse and mean nothing to a reader of the configuration.
-    private static LogLevel? ParseLogLevel(string text) =>
-        !text.Any(char.IsAsciiDigit) && Enum.TryParse<LogLevel>(text, ignoreCase: true, out var level) ? level : null;
+    private static T? ParseName<T>(string text)
+        where T : struct, Enum => !text.Any(c => char.IsAsciiDigit(c) || c == ',') && Enum.TryParse<T>(text, ignoreCase: true, out var value) ? value : null;
+
+    private static bool IsHttpAddress(string text) => Uri.TryCreate(text, UriKind.Absolute, out var address) && address.Scheme is "http" or "https";
 }

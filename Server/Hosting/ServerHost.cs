@@ -52,6 +52,8 @@ internal sealed class ServerHost : IAsyncDisposable
 
         var app = builder.Build();
         engine.Faulted += (_, fault) => Log.EngineFault(app.Logger, fault.Exception);
+        // Made after the instruments, so that it is disposed of before them and sends their last values.
+        _ = app.Services.GetService<TelemetryExport>();
         var rest = RestPipeline.Build(app.Services);
         var grpc = GrpcPipeline.Build(app.Services);
         // Each port speaks one protocol version only, so the version tells which port a request came in on.
@@ -136,7 +138,7 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddSingleton(engine);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Readiness>();
-        AddMetrics(services, engine);
+        AddMetrics(services, options, engine);
         services.AddSingleton<InfoReport>();
         services.AddSingleton<TokenOperations>();
         services.AddSingleton<LatentOperations>();
@@ -146,7 +148,7 @@ internal sealed class ServerHost : IAsyncDisposable
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));
     }
 
-    private static void AddMetrics(IServiceCollection services, InferenceEngine engine)
+    private static void AddMetrics(IServiceCollection services, TesseraOptions options, InferenceEngine engine)
     {
         services.AddSingleton(provider =>
         {
@@ -155,6 +157,10 @@ internal sealed class ServerHost : IAsyncDisposable
             return metrics;
         });
         services.AddSingleton(provider => new MetricStore(provider.GetRequiredService<ServerMetrics>().Meter, engine.Telemetry.Meter));
+        if (options.Telemetry.OtlpEndpoint.Length > 0)
+        {
+            services.AddSingleton(provider => new TelemetryExport(options.Telemetry, engine, provider.GetRequiredService<ServerMetrics>()));
+        }
     }
 
     /// <summary>The two listeners; their ports are known once they are bound.</summary>

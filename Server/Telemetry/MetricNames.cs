@@ -11,6 +11,9 @@ internal static class MetricNames
     /// <summary>How a generation ended: stop, length, cancelled, error, shutdown.</summary>
     public static string Of(FinishReason reason) => SnakeCase(reason.ToString());
 
+    /// <summary>A reasoning mode: auto, latent, text, none.</summary>
+    public static string Of(ReasoningMode mode) => SnakeCase(mode.ToString());
+
     /// <summary>A gRPC status as its specification spells it.</summary>
     public static string Of(GrpcStatusCode status) => status == GrpcStatusCode.OK ? "OK" : SnakeCase(status.ToString()).ToUpperInvariant();
 

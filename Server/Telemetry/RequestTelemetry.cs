@@ -17,11 +17,18 @@ internal sealed class RequestTelemetry
 
     private readonly ServerMetrics? _metrics;
     private readonly string _protocol;
+    private readonly RequestSpans _spans;
     private readonly long _started = Stopwatch.GetTimestamp();
+    private readonly Lock _lock = new();
     private Generation? _generation;
+    private string _operation = "";
+    private DateTimeOffset _submitted;
+    private bool _isRecorded;
+    private Action? _endSpan;
 
-    private RequestTelemetry(ServerMetrics? metrics, string protocol)
+    private RequestTelemetry(ServerMetrics? metrics, string protocol, RequestSpans spans)
     {
+        _spans = spans;
         _metrics = metrics;
         _protocol = protocol;
     }
@@ -33,21 +40,26 @@ internal sealed class RequestTelemetry
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_started);
 
     /// <summary>Begins to record a request of REST.</summary>
-    public static RequestTelemetry BeginRest(HttpContext context, ServerMetrics metrics) => Begin(context, new(metrics, Rest));
+    public static RequestTelemetry BeginRest(HttpContext context, ServerMetrics metrics) => Begin(context, metrics, Rest, MetricNames.OfMethod(context.Request.Method));
 
     /// <summary>Begins to record a call of gRPC.</summary>
-    public static RequestTelemetry BeginGrpc(HttpContext context, ServerMetrics metrics) => Begin(context, new(metrics, Grpc));
+    public static RequestTelemetry BeginGrpc(HttpContext context, ServerMetrics metrics) => Begin(context, metrics, Grpc, "gRPC");
 
     /// <summary>What is recorded about the request of a context; nothing where no pipeline began it.</summary>
-    public static RequestTelemetry Of(HttpContext context) => context.Features.Get<RequestTelemetry>() ?? new RequestTelemetry(null, Rest);
+    public static RequestTelemetry Of(HttpContext context) => context.Features.Get<RequestTelemetry>() ?? new RequestTelemetry(null, Rest, RequestSpans.None);
 
     /// <summary>The request became a generation. Its end is recorded whether or not the client stays for it.</summary>
     /// <param name="generation">What the engine accepted.</param>
     /// <param name="operation">One of <see cref="GenAiOperation"/>.</param>
     public void Track(Generation generation, string operation)
     {
-        _generation = generation;
-        _ = RecordWhenFinishedAsync(_metrics, generation, operation, _protocol);
+        (_generation, _operation, _submitted) = (generation, operation, DateTimeOffset.UtcNow);
+        if (_metrics is { } metrics)
+        {
+            _spans.Describe(generation.Request, operation, metrics.Model);
+            _ = RecordWhenFinishedAsync(metrics, generation);
+        }
+
         if (Caller is { } caller)
         {
             _ = ChargeAsync(caller.Limits, generation);
@@ -68,7 +80,10 @@ internal sealed class RequestTelemetry
     public void EndRest(HttpContext context, ILogger logger, string path)
     {
         var (time, status) = (Elapsed, context.Response.StatusCode);
-        _metrics?.RecordHttp(context.Request.Method, (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText, status, time);
+        var route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText;
+        _metrics?.RecordHttp(context.Request.Method, route, status, time);
+        var method = MetricNames.OfMethod(context.Request.Method);
+        EndSpan(() => _spans.EndRest(method, route, status));
         var generated = DescribeGeneration(logger, context.TraceIdentifier);
         Log.RequestFinished(logger, context.Request.Method, path, status, time.TotalMilliseconds, context.TraceIdentifier, generated);
     }
@@ -83,17 +98,53 @@ internal sealed class RequestTelemetry
     {
         var time = Elapsed;
         _metrics?.RecordGrpc(isKnown ? path : null, status, time);
+        EndSpan(() => _spans.EndGrpc(isKnown ? path : null, status));
         Log.CallFinished(logger, path, status, time.TotalMilliseconds, requestId, DescribeGeneration(logger, requestId));
     }
 
-    private static RequestTelemetry Begin(HttpContext context, RequestTelemetry telemetry)
+    private static RequestTelemetry Begin(HttpContext context, ServerMetrics metrics, string protocol, string name)
     {
+        var telemetry = new RequestTelemetry(metrics, protocol, RequestSpans.Begin(context, name));
         context.Features.Set(telemetry);
         return telemetry;
     }
 
-    private static async Task RecordWhenFinishedAsync(ServerMetrics? metrics, Generation generation, string operation, string protocol) =>
-        metrics?.RecordFinished(generation.Request, await generation.WhenFinished.ConfigureAwait(false), operation, protocol);
+    private async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation) =>
+        Record(metrics, generation, await generation.WhenFinished.ConfigureAwait(false));
+
+    private void Record(ServerMetrics metrics, Generation generation, FinishedEvent finished)
+    {
+        lock (_lock)
+        {
+            if (_isRecorded)
+            {
+                return;
+            }
+
+            _isRecorded = true;
+            metrics.RecordFinished(generation.Request, finished, _operation, _protocol);
+            _spans.AddGeneration(finished, _submitted);
+            _endSpan?.Invoke();
+        }
+    }
+
+    // The span ends when both the response and the generation have: whichever comes last.
+    private void EndSpan(Action end)
+    {
+        if (_metrics is { } metrics && _generation is { WhenFinished: { IsCompletedSuccessfully: true } finished } generation)
+        {
+            Record(metrics, generation, finished.Result);
+        }
+
+        lock (_lock)
+        {
+            _endSpan = end;
+            if (_generation is null || _isRecorded)
+            {
+                end();
+            }
+        }
+    }
 
     // All that it may take is taken at once, or many requests together would overdraw the limit; what was not needed is given back.
     private static async Task ChargeAsync(CallerLimits limits, Generation generation)

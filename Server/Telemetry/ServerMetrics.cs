@@ -61,6 +61,9 @@ internal sealed class ServerMetrics : IDisposable
         _savedSeconds = Meter.CreateUpDownCounter<double>(InstrumentNames.SavedSeconds, "s", "Seconds saved against plain chain of thought.");
     }
 
+    /// <summary>Name of the served model.</summary>
+    public string Model => _model;
+
     /// <summary>The meter, for whoever listens to one host alone.</summary>
     public Meter Meter { get; }
 

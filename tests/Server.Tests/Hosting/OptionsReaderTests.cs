@@ -101,7 +101,7 @@ public sealed class OptionsReaderTests : IDisposable
     [Fact]
     public void Catalog_EveryOptionOfTheRecords_IsListed()
     {
-        var properties = from section in (Type[])[typeof(ServerOptions), typeof(SecurityOptions), typeof(ModelOptions), typeof(EngineOptions)]
+        var properties = from section in (Type[])[typeof(ServerOptions), typeof(SecurityOptions), typeof(TelemetryOptions), typeof(ModelOptions), typeof(EngineOptions)]
                          from property in section.GetProperties()
                          select $"{section.Name.Replace("Options", "", StringComparison.Ordinal)}:{property.Name}";
 
