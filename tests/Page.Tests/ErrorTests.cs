@@ -9,8 +9,7 @@ public sealed class ErrorTests(BrowserFixture browser)
     [Fact]
     public async Task Run_RefusedByTheServer_ShowsItsReasonAndRequestId()
     {
-        await using var visit = await browser.OpenAsync();
-        visit.ExpectsFailures = true;
+        await using var visit = await browser.OpenAsync(expectsFailures: true);
         await visit.Page.ClickAsync("summary >> text=More settings");
         await visit.Page.FillAsync("#max-tokens", "999999999");
 
@@ -33,8 +32,7 @@ public sealed class ErrorTests(BrowserFixture browser)
     [Fact]
     public async Task Compare_RefusedByTheServer_ShowsItOnce()
     {
-        await using var visit = await browser.OpenAsync();
-        visit.ExpectsFailures = true;
+        await using var visit = await browser.OpenAsync(expectsFailures: true);
         await visit.Page.FillAsync("#prompt", string.Concat(Enumerable.Repeat("Every wumpus is a lempus. ", 2000)));
 
         await visit.Page.ClickAsync("#compare");
@@ -49,8 +47,7 @@ public sealed class ErrorTests(BrowserFixture browser)
     public async Task Run_ConnectionCutInTheMiddle_KeepsTheTilesAndSaysSo()
     {
         await using var gate = await Gate.StartAsync(browser.Server.Rest);
-        await using var visit = await browser.OpenAsync(gate.Address);
-        visit.ExpectsFailures = true;
+        await using var visit = await browser.OpenAsync(gate.Address, expectsFailures: true);
         var seen = 0;
         var hold = gate.HoldAt(line => line.Contains("\"codes\"", StringComparison.Ordinal) && ++seen == 2);
         await visit.Page.ClickAsync("#run");
@@ -68,8 +65,7 @@ public sealed class ErrorTests(BrowserFixture browser)
     public async Task Run_ServerGone_SaysSo()
     {
         await using var server = await ServerProcess.StartAsync();
-        await using var visit = await browser.OpenAsync(server.Rest);
-        visit.ExpectsFailures = true;
+        await using var visit = await browser.OpenAsync(server.Rest, expectsFailures: true);
         await server.StopAsync();
 
         await visit.Page.ClickAsync("#run");

@@ -28,6 +28,33 @@ public sealed class KeyAndCurlTests(BrowserFixture browser)
     }
 
     [Fact]
+    public async Task Key_ServerAsksForOne_PageSaysSoAndRunsOnceItIsTyped()
+    {
+        var folder = Directory.CreateTempSubdirectory("tessera-page-");
+        try
+        {
+            var file = Path.Combine(folder.FullName, "keys.json");
+            var key = (await RunAsync(DotNet, Repository.ServerAssembly, "keys", "add", "page", "--Security:KeyFile", file))[0];
+            await using var server = await ServerProcess.StartAsync("--Security:KeyFile", file);
+            await using var visit = await browser.OpenAsync(server.Rest, expectsFailures: true);
+            Assert.Equal("This server asks for an API key.", await visit.Page.InnerTextAsync("#model"));
+            Assert.True(await visit.Page.Locator("#key").IsVisibleAsync());
+            await visit.Page.ClickAsync("#run");
+            await visit.WaitForStateAsync("failed");
+
+            await visit.Page.FillAsync("#key", key);
+            await visit.RunAsync();
+
+            Assert.True(await visit.Tiles.CountAsync() > 0);
+            await Microsoft.Playwright.Assertions.Expect(visit.Page.Locator("#model")).ToContainTextAsync(" latents");
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task CopyAsCurl_RunByAShell_StreamsTheAnswerOfThePage()
     {
         await using var visit = await browser.OpenAsync();
@@ -42,7 +69,7 @@ public sealed class KeyAndCurlTests(BrowserFixture browser)
         var line = await visit.Page.InnerTextAsync("#curl-text");
 
         Assert.Equal(line, await visit.Page.EvaluateAsync<string>("navigator.clipboard.readText()"));
-        var said = await RunAsync(line);
+        var said = (await RunAsync("bash", "-c", line)).Where(data => data.StartsWith("data: ", StringComparison.Ordinal)).ToList();
         Assert.Equal("data: [DONE]", said[^1]);
         var chunks = said.SkipLast(1).Select(data => JsonNode.Parse(data["data: ".Length..])!).ToList();
         Assert.Equal(2, (int)chunks[0]["reasoning"]!["latent_budget"]!);
@@ -64,15 +91,19 @@ public sealed class KeyAndCurlTests(BrowserFixture browser)
         Assert.DoesNotContain("sk-test-123", line, StringComparison.Ordinal);
     }
 
-    private static async Task<List<string>> RunAsync(string command)
+    private static string DotNet => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    /// <summary>Runs a program to its end and gives what it printed.</summary>
+    private static async Task<List<string>> RunAsync(string program, params string[] arguments)
     {
-        await using var shell = ChildProcess.Start("bash", "-c", command);
+        await using var child = ChildProcess.Start(program, arguments);
         var lines = new List<string>();
-        while (await shell.ReadLineAsync() is { } line)
+        while (await child.ReadLineAsync() is { } line)
         {
-            lines.AddRange(line.StartsWith("data: ", StringComparison.Ordinal) ? [line] : []);
+            lines.Add(line);
         }
-        Assert.Equal(0, await shell.WaitForExitAsync());
+        var code = await child.WaitForExitAsync();
+        Assert.True(code == 0, $"{program} ended with {code}: {string.Join('\n', child.Errors)}");
         return lines;
     }
 }

@@ -17,11 +17,6 @@ internal sealed record PageFile(string Path, string ContentType, ReadOnlyMemory<
     public static IReadOnlyList<PageFile> All { get; } =
         [.. typeof(PageFile).Assembly.GetManifestResourceNames().Where(name => name.StartsWith(ResourcePrefix, StringComparison.Ordinal)).Select(Read)];
 
-    /// <summary>Whether a path is one of the page's.</summary>
-    public static bool IsPagePath(PathString path) => Paths.Contains(path.Value ?? "");
-
-    private static readonly HashSet<string> Paths = [.. All.Select(file => file.Path)];
-
     private static PageFile Read(string resource)
     {
         using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(resource)!;

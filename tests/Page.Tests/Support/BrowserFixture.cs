@@ -49,7 +49,8 @@ public sealed class BrowserFixture : IAsyncLifetime
     /// <param name="address">The server, or a gate before it.</param>
     /// <param name="width">Width of the window in CSS pixels.</param>
     /// <param name="dark">Whether the user prefers dark colours.</param>
-    internal async Task<Visit> OpenAsync(Uri? address = null, int width = 1280, bool dark = false)
+    /// <param name="expectsFailures">Whether requests fail on purpose.</param>
+    internal async Task<Visit> OpenAsync(Uri? address = null, int width = 1280, bool dark = false, bool expectsFailures = false)
     {
         var context = await _browser!.NewContextAsync(new()
         {
@@ -61,7 +62,7 @@ public sealed class BrowserFixture : IAsyncLifetime
         });
         var page = await context.NewPageAsync();
         page.SetDefaultTimeout(60_000);
-        var visit = new Visit(page, address ?? Server.Rest);
+        var visit = new Visit(page, address ?? Server.Rest) { ExpectsFailures = expectsFailures };
         await page.GotoAsync(visit.Origin.ToString());
         await page.WaitForSelectorAsync("body.ready");
         return visit;

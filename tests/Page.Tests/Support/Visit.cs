@@ -35,7 +35,7 @@ internal sealed class Visit : IAsyncDisposable
     public Uri Origin { get; }
 
     /// <summary>Whether the test makes requests fail on purpose.</summary>
-    public bool ExpectsFailures { get; set; }
+    public bool ExpectsFailures { get; init; }
 
     public ILocator Lane(int index = 0) => Page.Locator(".lane").Nth(index);
 
