@@ -20,9 +20,9 @@ MASKED = -1e9
 class RmsNorm(nn.Module):
     """RMS norm over the last dimension: the residual stream's, or one head's."""
 
-    def __init__(self, dim: int, eps: float) -> None:
+    def __init__(self, dim: int, eps: float, device: torch.device | None = None) -> None:
         super().__init__()
-        self.weight, self.eps = nn.Parameter(torch.ones(dim)), eps
+        self.weight, self.eps = nn.Parameter(torch.ones(dim, device=device)), eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         wide = x if x.dtype == torch.float64 else x.float()
@@ -49,16 +49,16 @@ class Cache:
 
 
 class Attention(nn.Module):
-    def __init__(self, config: HfConfig) -> None:
+    def __init__(self, config: HfConfig, device: torch.device | None = None) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = config.heads, config.kv_heads, config.head_dim
         width, kv_width = config.heads * config.head_dim, config.kv_heads * config.head_dim
-        self.q_proj = nn.Linear(config.hidden, width, bias=config.qkv_bias)
-        self.k_proj = nn.Linear(config.hidden, kv_width, bias=config.qkv_bias)
-        self.v_proj = nn.Linear(config.hidden, kv_width, bias=config.qkv_bias)
-        self.o_proj = nn.Linear(width, config.hidden, bias=config.o_bias)
+        self.q_proj = nn.Linear(config.hidden, width, bias=config.qkv_bias, device=device)
+        self.k_proj = nn.Linear(config.hidden, kv_width, bias=config.qkv_bias, device=device)
+        self.v_proj = nn.Linear(config.hidden, kv_width, bias=config.qkv_bias, device=device)
+        self.o_proj = nn.Linear(width, config.hidden, bias=config.o_bias, device=device)
         if config.qk_norm:
-            self.q_norm, self.k_norm = RmsNorm(config.head_dim, config.norm_eps), RmsNorm(config.head_dim, config.norm_eps)
+            self.q_norm, self.k_norm = RmsNorm(config.head_dim, config.norm_eps, device), RmsNorm(config.head_dim, config.norm_eps, device)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, mask: torch.Tensor, layer: int, cache: Cache | None) -> torch.Tensor:
         """x [B, T, hidden], cos and sin [B or 1, 1, T, headDim / 2], mask [B or 1, 1, T, keys] to add to the scores."""
@@ -98,22 +98,22 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
 
 
 class Mlp(nn.Module):
-    def __init__(self, config: HfConfig) -> None:
+    def __init__(self, config: HfConfig, device: torch.device | None = None) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden, config.mlp, bias=config.mlp_bias)
-        self.up_proj = nn.Linear(config.hidden, config.mlp, bias=config.mlp_bias)
-        self.down_proj = nn.Linear(config.mlp, config.hidden, bias=config.mlp_bias)
+        self.gate_proj = nn.Linear(config.hidden, config.mlp, bias=config.mlp_bias, device=device)
+        self.up_proj = nn.Linear(config.hidden, config.mlp, bias=config.mlp_bias, device=device)
+        self.down_proj = nn.Linear(config.mlp, config.hidden, bias=config.mlp_bias, device=device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):
-    def __init__(self, config: HfConfig) -> None:
+    def __init__(self, config: HfConfig, device: torch.device | None = None) -> None:
         super().__init__()
-        self.self_attn, self.mlp = Attention(config), Mlp(config)
-        self.input_layernorm = RmsNorm(config.hidden, config.norm_eps)
-        self.post_attention_layernorm = RmsNorm(config.hidden, config.norm_eps)
+        self.self_attn, self.mlp = Attention(config, device), Mlp(config, device)
+        self.input_layernorm = RmsNorm(config.hidden, config.norm_eps, device)
+        self.post_attention_layernorm = RmsNorm(config.hidden, config.norm_eps, device)
 
     def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, mask: torch.Tensor, layer: int, cache: Cache | None) -> torch.Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, layer, cache)
@@ -123,12 +123,12 @@ class Layer(nn.Module):
 class Backbone(nn.Module):
     """Everything below the head (`model.` in checkpoints)."""
 
-    def __init__(self, config: HfConfig) -> None:
+    def __init__(self, config: HfConfig, device: torch.device | None = None) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
-        self.norm = RmsNorm(config.hidden, config.norm_eps)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden, device=device)
+        self.layers = nn.ModuleList(Layer(config, device) for _ in range(config.layers))
+        self.norm = RmsNorm(config.hidden, config.norm_eps, device)
         self.recompute = False  # in training: activations of a layer again in the backward pass
 
     def forward(self, ids: torch.Tensor, positions: torch.Tensor | None, visible: torch.Tensor | None, cache: Cache | None) -> torch.Tensor:
@@ -158,12 +158,12 @@ def attention_mask(places: torch.Tensor, visible: torch.Tensor | None, window: i
 class HfDecoder(nn.Module):
     """A decoder of any family. Weights are in the dtype of its parameters; logits too."""
 
-    def __init__(self, config: HfConfig) -> None:
+    def __init__(self, config: HfConfig, device: torch.device | None = None) -> None:
         super().__init__()
         self.config = config
-        self.model = Backbone(config)
+        self.model = Backbone(config, device)
         if not config.tied:
-            self.lm_head = nn.Linear(config.hidden, config.vocab_size, bias=False)
+            self.lm_head = nn.Linear(config.hidden, config.vocab_size, bias=False, device=device)
 
     @property
     def head_weight(self) -> torch.Tensor:
@@ -186,5 +186,4 @@ class HfDecoder(nn.Module):
 
 if __name__ == "__main__":
     found = load(sys.argv[1])
-    with torch.no_grad():
-        print(f"{sum(p.numel() for p in HfDecoder(found).parameters()):,} parameters, {found}")
+    print(f"{sum(p.numel() for p in HfDecoder(found, torch.device('meta')).parameters()):,} parameters, {found}")

@@ -20,7 +20,7 @@ from .model import HfDecoder
 from .recipe import FinetuneRecipe
 from .tokenizer import FILE
 from .traces import LatentTokenizer, Trace, trace
-from .weights import read_tensors, to_model, write_json
+from .weights import check_tensors, read_tensors, to_model, write_json
 
 PACKAGE, RECIPE, CODEBOOK = "tessera.json", "recipe.json", "codebook"
 
@@ -114,7 +114,7 @@ def prepare(recipe: FinetuneRecipe, folder: str, given_codebook: str | None, dev
 
 def _check_weights(recipe: FinetuneRecipe, config: HfConfig, tokenizer: LatentTokenizer) -> None:
     """Shapes of the checkpoint's tensors, before time is spent on a codebook."""
-    to_model(config, _weights(recipe, config, tokenizer.latent_vocabulary, None))
+    check_tensors(config, _weights(recipe, config, tokenizer.latent_vocabulary, None))
 
 
 def _weights(recipe: FinetuneRecipe, config: HfConfig, vocabulary: LatentVocabulary, stands_for: dict[int, list[int]] | None) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import os
 
 import torch
@@ -17,11 +18,14 @@ from .prepare import Prepared, opened
 from .traces import row
 from .weights import load_model
 
+MAX_TEXT_LOGITS = 4_000_000  # of one trace, so that files of large vocabularies stay small
+
 
 @torch.no_grad()
 def record(prepared: Prepared, model: HfDecoder, case_count: int = 2, row_count: int = 16) -> dict[str, torch.Tensor]:
     """Tensors of reference.safetensors: the last rows of a row with all its latents, and of one with half of them."""
     recorded, pad, codebook = {}, prepared.tokenizer.pad, copy.deepcopy(prepared.codebook).cpu()
+    size = codebook.config.chunk_tokens * codebook.text_size
     traces = [found for found in prepared.validation + prepared.training if found.chunks][:case_count]
     for index, found in enumerate(traces):
         codes = codebooks.codes_of(codebook, [found], pad)[0]
@@ -29,8 +33,9 @@ def record(prepared: Prepared, model: HfDecoder, case_count: int = 2, row_count:
         rows = torch.arange(max(0, len(ids) - row_count), len(ids))
         kept = torch.zeros(1, len(ids), dtype=torch.bool)
         kept[0, rows] = True
-        chunks = codebooks.ChunkBatch([found], codebook.config, pad, devices.CPU)
-        given = torch.tensor([codes])
+        short = dataclasses.replace(found, chunks=found.chunks[:max(1, MAX_TEXT_LOGITS // size)])
+        chunks = codebooks.ChunkBatch([short], codebook.config, pad, devices.CPU)
+        given = torch.tensor([codes[:len(short.chunks)]])
         recorded |= {
             f"case_{index}.input_ids": ids, f"case_{index}.logits": model(ids[None], kept), f"case_{index}.rows": rows,
             f"codebook_{index}.codes": given, f"codebook_{index}.prompt_ids": chunks.prompt,

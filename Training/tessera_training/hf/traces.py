@@ -80,7 +80,7 @@ class Trace:
 
     @property
     def text_length(self) -> int:
-        return len(self.prompt) + sum(map(len, self.chunks)) + len(self.answer) + 3
+        return len(self.prompt) + sum(map(len, self.chunks)) + len(self.answer) + 5  # all delimiters and <eos>
 
 
 def trace(tokenizer: LatentTokenizer, example: Example, data: DataConfig, latents: LatentConfig, chunk_tokens: int) -> Trace:

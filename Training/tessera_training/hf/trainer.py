@@ -44,7 +44,9 @@ class FinetuneRun:
         pad = prepared.tokenizer.pad
         self.codes = codebooks.codes_of(prepared.codebook, prepared.training, pad)
         self.validation_codes = codebooks.codes_of(prepared.codebook, prepared.validation, pad)
-        model = initial_model(prepared, self.codes).to(place.device)
+        model = initial_model(prepared, self.codes)
+        if sharding == "none":  # a sharded model goes to the device in shards
+            model = model.to(place.device)
         model.model.recompute = settings.recompute
         self.model = devices.parallel(model, place, sharding, Layer)
         matrices = [p for p in self.model.parameters() if p.dim() >= 2]

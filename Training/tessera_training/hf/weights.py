@@ -72,11 +72,14 @@ def write_json(path: str, value: object) -> None:
         file.write("\n")
 
 
-@torch.no_grad()
-def to_model(config: HfConfig, tensors: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32, source: str = SINGLE) -> HfDecoder:
-    """A model with these weights; every parameter must be there in its shape. Old files' rotary buffers, and the copy of a tied head, are left out."""
-    model = HfDecoder(config).to(dtype)
-    for name, parameter in model.named_parameters():
+def check_tensors(config: HfConfig, tensors: dict[str, torch.Tensor], source: str = SINGLE) -> HfDecoder:
+    """The model's modules without memory, after a check that each parameter is there in its shape, and nothing else.
+
+    Old files' rotary buffers, and the copy of a tied head, may be there.
+    """
+    model = HfDecoder(config, torch.device("meta"))
+    known = dict(model.named_parameters())
+    for name, parameter in known.items():
         if name not in tensors:
             raise CheckpointError(source, name, f"a tensor {list(parameter.shape)}", "none")
         found = tensors[name]
@@ -84,11 +87,18 @@ def to_model(config: HfConfig, tensors: dict[str, torch.Tensor], dtype: torch.dt
             raise CheckpointError(source, name, f"shape {list(parameter.shape)} (config.json)", list(found.shape))
         if not found.dtype.is_floating_point:
             raise CheckpointError(source, name, "floating point", found.dtype)
-        parameter.copy_(found)
-    known = {name for name, _ in model.named_parameters()}
     unknown = [name for name in tensors if name not in known and not name.endswith("rotary_emb.inv_freq") and not (config.tied and name == "lm_head.weight")]
     if unknown:
         raise CheckpointError(source, unknown[0], "tensors of this architecture alone", "another one")
+    return model
+
+
+def to_model(config: HfConfig, tensors: dict[str, torch.Tensor], dtype: torch.dtype = torch.float32, source: str = SINGLE) -> HfDecoder:
+    """A model with copies of these weights in another type."""
+    model = check_tensors(config, tensors, source)
+    for name in [name for name, _ in model.named_parameters()]:
+        owner, _, last = name.rpartition(".")
+        setattr(model.get_submodule(owner), last, torch.nn.Parameter(tensors[name].to(dtype, copy=True)))
     return model
 
 
