@@ -3,8 +3,8 @@
 
 Writes state.pt (for resuming), log.jsonl (a line per step) and checkpoint/ (Hugging Face layout). With schedule "minutes" the
 learning rate follows the wall clock, so a run ends on time however busy the machine is; "steps" is exactly repeatable.
-Several processes share a run (data parallel) under `python3 -m torch.distributed.run --nproc_per_node 2 -m tessera_training.train ...`:
-each draws its own batches, gradients are averaged.
+Several processes share a run (data parallel) under `python3 -m torch.distributed.run --nproc_per_node 2 -m tessera_training.train ...`
+(PyTorch 1.13 on Python 3.11 needs `--redirects 1 --tee 1` too): each draws its own batches, gradients are averaged.
 """
 from __future__ import annotations
 
