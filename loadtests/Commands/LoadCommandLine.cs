@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Spectre.Console;
 using Tessera.LoadTests.Reporting;
+using Tessera.LoadTests.SelfTest;
 
 namespace Tessera.LoadTests.Commands;
 
@@ -38,7 +39,39 @@ public static class LoadCommandLine
         BuildLoadCommand("run", "Run prompts in one mode against a running server and report latency, throughput, memory and accuracy.", false, console, error),
         BuildLoadCommand("compare", "Run the same prompts in text and in latent mode against a running server and compare.", true, console, error),
         BuildSchemaCommand(),
+        BuildSelfTestCommand(console, error),
     };
+
+    private static Command BuildSelfTestCommand(IAnsiConsole console, TextWriter error)
+    {
+        var streams = OptionParsing.Count("--streams", "Streams at once; 64 when not given.", 1, 4096);
+        var rate = OptionParsing.Number("--tokens-per-second", "Tokens per second over all streams; 5000 when not given.", "n", 1, 1e6, "a number, 1 to 1000000");
+        var seconds = OptionParsing.Number("--seconds", "Length of the measurement; 20 when not given.", "s", 0.1, 600, "seconds, 0.1 to 600");
+        var serve = new Option<bool>("--serve") { Hidden = true };
+        var command = new Command("self-test", "Measure what this tool itself costs and how far its times are off, against a server that sends at known times.")
+        {
+            streams, rate, seconds, serve,
+        };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(serve))
+            {
+                return await SelfTestCommand.ServeAsync(Console.In, Console.Out).ConfigureAwait(false);
+            }
+
+            try
+            {
+                return await SelfTestCommand.RunAsync(
+                    parsed.GetValue(streams) ?? 64, parsed.GetValue(rate) ?? 5000, parsed.GetValue(seconds) ?? 20, console, cancellationToken).ConfigureAwait(false);
+            }
+            catch (LoadTestException e)
+            {
+                await error.WriteLineAsync($"tessera-load: {e.Message}").ConfigureAwait(false);
+                return ExitCodes.CannotRun;
+            }
+        });
+        return command;
+    }
 
     private static Command BuildSchemaCommand()
     {
