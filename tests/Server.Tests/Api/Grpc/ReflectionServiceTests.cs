@@ -48,6 +48,7 @@ public sealed class ReflectionServiceTests : IAsyncLifetime
         }
 
         Assert.Equal(3, files.Count);
+        Assert.Equal(files.Values.Sum(file => file.Service.Sum(service => service.Method.Count)), methods.Count());
     }
 
     [Fact]
