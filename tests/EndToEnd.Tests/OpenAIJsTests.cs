@@ -57,6 +57,19 @@ public sealed class OpenAIJsTests(OpenAIJsTests.Fixture fixture) : IClassFixture
     }
 
     [Fact]
+    public void Choices_OfOneRequest_AreThoseOfTheirSeedsAloneWhetherStreamedOrNot()
+    {
+        var saw = fixture.Saw["choices"];
+        string[] Texts(string name) => [.. saw[name]!.AsArray().Select(text => (string)text!)];
+
+        Assert.Equal([0, 1, 2], saw["indexes"]!.AsArray().Select(index => (int)index!));
+        Assert.Equal(Texts("alone"), Texts("three"));
+        Assert.Equal(Texts("alone"), Texts("streamed"));
+        Assert.Equal([1, 1, 1], saw["ends"]!.AsArray().Select(count => (int)count!));
+        AssertSameUsage(saw["usage"]!, saw["streamedUsage"]!);
+    }
+
+    [Fact]
     public void Completions_PlainAndStreamed_AreTheSame()
     {
         var (plain, streamed) = (fixture.Saw["completion"], fixture.Saw["completionStream"]);

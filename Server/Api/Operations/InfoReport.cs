@@ -7,7 +7,7 @@ using Tessera.Server.Hosting;
 namespace Tessera.Server.Api.Operations;
 
 /// <summary>What <c>/info</c> and <c>GetInfo</c> say: the model, the engine's state, the limits, the process.</summary>
-internal sealed class InfoReport(InferenceEngine engine, TesseraOptions options, TimeProvider timeProvider)
+internal sealed class InfoReport(InferenceEngine engine, TesseraOptions options, TokenOperations tokens, LatentOperations latents, TimeProvider timeProvider)
 {
     private readonly long _started = timeProvider.GetTimestamp();
     private readonly DateTimeOffset _loaded = timeProvider.GetUtcNow();
@@ -46,7 +46,8 @@ internal sealed class InfoReport(InferenceEngine engine, TesseraOptions options,
     private LimitInfo Limits(Manifest manifest) => new(
         manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, Math.Min(options.Engine.DefaultMaxTokens, options.Engine.MaxTokensLimit),
         options.Engine.MaxSlots, options.Engine.MaxQueuedRequests, options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk,
-        options.Server.MaxBodyBytes, JsonBody.MaxDepth, MaxN: 1);
+        options.Server.MaxBodyBytes, JsonBody.MaxDepth, Math.Min(options.Engine.MaxChoices, options.Engine.MaxSlots), options.Engine.MaxTopLogprobs,
+        options.Engine.MaxLogitBiasEntries, options.Engine.MaxStopTokenIds, tokens.MaxCharacters, latents.MaxCodes);
 
     private ProcessInfo DescribeProcess()
     {

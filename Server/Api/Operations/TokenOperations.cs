@@ -10,8 +10,11 @@ internal sealed class TokenOperations(InferenceEngine engine)
     private readonly ModelPackage _package = engine.Package;
     private readonly PromptSource _prompts = new(engine.Package);
 
-    /// <summary>Ids that one call may give; what the longest allowed text can have.</summary>
-    public int MaxIds => _prompts.MaxCharacters;
+    /// <summary>Characters that a text may have.</summary>
+    public int MaxCharacters => _prompts.MaxCharacters;
+
+    // No text within its limit has more.
+    private int MaxIds => MaxCharacters;
 
     /// <summary>Ids of a prompt.</summary>
     /// <param name="input">Text or chat.</param>

@@ -9,6 +9,8 @@ internal sealed class ChatWriter(ResponseContext context) : ResponseWriter
     private readonly string _id = $"chatcmpl-{context.Request.RequestId}";
     private readonly LogprobsFormat? _logprobs = context.Request.Logprobs is null ? null : new(context.Package);
 
+    private int _lastChoice;
+
     /// <inheritdoc/>
     public override Task WriteWholeAsync(HttpContext http, GatheredResponse response)
     {
@@ -39,11 +41,13 @@ internal sealed class ChatWriter(ResponseContext context) : ResponseWriter
     /// <inheritdoc/>
     public override void Write(EventSink sink, GenerationEvent happened, GatheredResponse response)
     {
-        if (happened is AcceptedEvent or FinishedEvent && !(happened is FinishedEvent && response.Choices.Count == 1))
+        // The last choice ends with the response: only then are its timings known.
+        if (happened is AcceptedEvent || (happened is ChoiceFinishedEvent && response.Choices.All(other => other.End is not null)))
         {
+            _lastChoice = happened.Choice;
             return;
         }
-        var choice = response.Choices[happened.Choice];
+        var choice = response.Choices[happened is FinishedEvent ? _lastChoice : happened.Choice];
         if (happened is FinishedEvent or ChoiceFinishedEvent)
         {
             Send(sink, Closing(choice, response));

@@ -10,6 +10,8 @@ internal sealed class CompletionsWriter(ResponseContext context) : ResponseWrite
     private readonly LogprobsFormat? _logprobs = context.Request.Logprobs is null ? null : new(context.Package);
     private readonly int[] _offsets = new int[context.Request.N];
 
+    private int _lastChoice;
+
     /// <inheritdoc/>
     public override Task WriteWholeAsync(HttpContext http, GatheredResponse response)
     {
@@ -28,11 +30,13 @@ internal sealed class CompletionsWriter(ResponseContext context) : ResponseWrite
     /// <inheritdoc/>
     public override void Write(EventSink sink, GenerationEvent happened, GatheredResponse response)
     {
-        if (happened is AcceptedEvent or FinishedEvent && !(happened is FinishedEvent && response.Choices.Count == 1))
+        // The last choice ends with the response: only then are its timings known.
+        if (happened is AcceptedEvent || (happened is ChoiceFinishedEvent && response.Choices.All(other => other.End is not null)))
         {
+            _lastChoice = happened.Choice;
             return;
         }
-        var choice = response.Choices[happened.Choice];
+        var choice = response.Choices[happened is FinishedEvent ? _lastChoice : happened.Choice];
         if (ToDelta(happened, choice) is { } delta)
         {
             delta = delta with { TokenIds = context.Parsed.ReturnTokenIds && choice.LastIds.Count > 0 ? choice.LastIds : null };

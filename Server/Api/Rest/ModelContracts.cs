@@ -35,7 +35,8 @@ internal sealed record EngineInfo(
 /// <summary>What a request may ask for.</summary>
 internal sealed record LimitInfo(
     int MaxPositions, int MaxTokens, int DefaultMaxTokens, int MaxSlots, int MaxQueuedRequests, int MaxQueuedTokens, int PrefillChunk,
-    int MaxBodyBytes, int MaxJsonDepth, int MaxN);
+    int MaxBodyBytes, int MaxJsonDepth, int MaxN, int MaxTopLogprobs, int MaxLogitBiasEntries, int MaxStopTokenIds, int MaxPromptCharacters,
+    int MaxLatentCodes);
 
 /// <summary>What the process takes.</summary>
 internal sealed record ProcessInfo(long ResidentBytes, long PeakResidentBytes, double UptimeSeconds);

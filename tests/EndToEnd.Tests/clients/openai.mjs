@@ -62,6 +62,27 @@ const scenarios = {
     const { choices } = await client.chat.completions.create({ model, messages, ...latent, logprobs: true, top_logprobs: 2 });
     return choices[0].logprobs.content.map((entry) => ({ token: entry.token, logprob: entry.logprob, top: entry.top_logprobs.length }));
   },
+  choices: async () => {
+    const ask = async (more) => (await client.chat.completions.create({ model, messages, ...text, temperature: 1.5, seed: 11, ...more })).choices;
+    const texts = (choices) => choices.map((choice) => choice.message.reasoning_content + choice.message.content);
+    const three = await client.chat.completions.create({ model, messages, ...text, temperature: 1.5, seed: 11, n: 3 });
+    const streamed = ['', '', ''];
+    const ends = [0, 0, 0];
+    let streamedUsage;
+    for await (const chunk of await client.chat.completions.create({
+      model, messages, ...text, temperature: 1.5, seed: 11, n: 3, stream: true, stream_options: { include_usage: true },
+    })) {
+      streamedUsage = chunk.usage ?? streamedUsage;
+      for (const choice of chunk.choices) {
+        streamed[choice.index] += (choice.delta.reasoning_content ?? '') + (choice.delta.content ?? '');
+        ends[choice.index] += choice.finish_reason ? 1 : 0;
+      }
+    }
+    return {
+      indexes: three.choices.map((choice) => choice.index), three: texts(three.choices), usage: three.usage, streamed, ends, streamedUsage,
+      alone: [...texts(await ask({})), ...texts(await ask({ seed: 12 })), ...texts(await ask({ seed: 13 }))],
+    };
+  },
   completion: async () => {
     const { choices, usage } = await client.completions.create({ model, prompt, max_tokens: 100, ...text });
     return { text: choices[0].text, reasoning: choices[0].reasoning_content, finish: choices[0].finish_reason, usage };
