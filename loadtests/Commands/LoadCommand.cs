@@ -105,6 +105,9 @@ public static class LoadCommand
         CancellationToken interruption)
     {
         var points = new List<MeasuredPoint>();
+
+        // New in every run: an earlier run of the same prompts must not be found in the server's cache either.
+        var salt = $"load-{Guid.NewGuid():N}";
         var startedAt = default(DateTimeOffset);
         var duration = TimeSpan.Zero;
         var processorTime = TimeSpan.Zero;
@@ -113,7 +116,10 @@ public static class LoadCommand
             var start = 0L;
             foreach (var (arrivals, index) in options.Points.Select((point, i) => (point, i)))
             {
-                var settings = new CompareSettings(arms, arrivals, facts.Model, options.MaxTokens, options.Seed);
+                var settings = new CompareSettings(arms, arrivals, facts.Model, options.MaxTokens, options.Seed)
+                {
+                    SaltPrefix = options.SharesPrefixCache ? null : $"{salt}-{index}",
+                };
                 var runner = new CompareRunner(target, settings, clock, (arm, outcome) => progress.Take(index, arm, outcome));
                 if (index == 0)
                 {
@@ -151,6 +157,7 @@ public static class LoadCommand
             options.Timeout.TotalSeconds,
             options.Seed,
             "greedy",
+            options.SharesPrefixCache ? "shared" : "isolated",
             options.Objectives);
     }
 

@@ -83,6 +83,11 @@ internal sealed class LoadCommandOptions
         FailRule.Form, (string text, out List<FailRule> rules) => OptionParsing.TryParseList(text, FailRule.TryParse, out rules));
 
 
+    private readonly Option<bool> _sharedPrefixCache = new("--shared-prefix-cache")
+    {
+        Description = "Let modes and loads find each other's prompts in the server's prefix cache; each has its own salt when not given.",
+    };
+
     private readonly Option<bool> _noPng = new("--no-png") { Description = "Do not write the charts as PNG (they need Chromium or Chrome)." };
 
     public LoadCommandOptions(bool isComparison)
@@ -105,7 +110,7 @@ internal sealed class LoadCommandOptions
         Option[] all =
         [
             _dataset, _answerRule, _requests, _concurrency, _rate, _burstiness, _rampFrom, _ramp, _out, _url, _grpc, _apiKeyEnvironment, _apiKeyFile, _latentBudget,
-            _maxTokens, _warmup, _timeout, _seed, _model, _goodput, _baseline, _failOn, _noPng,
+            _maxTokens, _warmup, _timeout, _seed, _model, _goodput, _baseline, _failOn, _sharedPrefixCache, _noPng,
         ];
         foreach (var option in all)
         {
@@ -174,6 +179,7 @@ internal sealed class LoadCommandOptions
             Objectives = parsed.GetValue(_goodput),
             Baseline = parsed.GetValue(_baseline),
             FailOn = parsed.GetValue(_failOn) ?? [],
+            SharesPrefixCache = parsed.GetValue(_sharedPrefixCache),
             WritesPng = !parsed.GetValue(_noPng),
         };
     }

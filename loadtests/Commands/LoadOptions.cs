@@ -69,6 +69,9 @@ public sealed record LoadOptions
     /// <summary>Model id; null for the server's only one.</summary>
     public string? Model { get; init; }
 
+    /// <summary>Whether modes and loads share cached prompt prefixes on the server.</summary>
+    public bool SharesPrefixCache { get; init; }
+
     /// <summary>Objectives of goodput; null for none.</summary>
     public Objectives? Objectives { get; init; }
 

@@ -12,6 +12,11 @@ namespace Tessera.LoadTests.Comparison;
 /// <param name="Seed">Seed of the arrivals.</param>
 public sealed record CompareSettings(IReadOnlyList<Arm> Arms, ArrivalSettings Arrivals, string Model, int? MaxTokens, int Seed)
 {
+    /// <summary>
+    /// Start of the salts that keep the arms' cached prompt prefixes apart: otherwise the arm that comes second finds a prompt that the first one left. Null: they share.
+    /// </summary>
+    public string? SaltPrefix { get; init; }
+
     /// <summary>Time between two readings of the server's memory. 100 ms: often enough for phases of a second, no load for the server.</summary>
     public TimeSpan MemorySampleInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 }
@@ -81,7 +86,11 @@ public sealed class CompareRunner
         ComparePlan.BlockSize(promptCount, _settings.Arrivals.Concurrency, _settings.Arms.Count, _settings.Arrivals.IsOpen);
 
     private TargetRequest[] Requests(IEnumerable<PromptCase> cases, Arm arm) =>
-        [.. cases.Select(problem => new TargetRequest(_settings.Model, problem.Prompt, arm.Mode, arm.LatentBudget, _settings.MaxTokens))];
+        [.. cases.Select(problem => new TargetRequest(_settings.Model, problem.Prompt, arm.Mode, arm.LatentBudget, _settings.MaxTokens)
+        {
+            // Other servers may refuse a field that they do not know.
+            CacheSalt = _settings.SaltPrefix is { } prefix && arm.Mode != ReasoningMode.Plain ? $"{prefix}-{arm.Name}" : null,
+        })];
 
     // The arms of a block share the seed: they meet the same arrival times.
     private async Task<PhaseResult> RunPhaseAsync(Phase phase, IReadOnlyList<PromptCase> cases, CancellationToken interruption)

@@ -28,7 +28,7 @@ public sealed record LoadReport(
 /// <summary>What was asked.</summary>
 public sealed record RunReport(
     string Url, string? Grpc, string Model, DatasetReport Dataset, int RequestsAsked, int Prompts, int WarmupPrompts, int? MaxTokens, double TimeoutSeconds,
-    int Seed, string Sampling, Objectives? Objectives);
+    int Seed, string Sampling, string PrefixCache, Objectives? Objectives);
 
 /// <summary>The dataset.</summary>
 public sealed record DatasetReport(string Name, string Sha256, string Layout, int Prompts, string AnswerRule);

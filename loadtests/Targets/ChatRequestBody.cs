@@ -22,6 +22,11 @@ internal static class ChatRequestBody
             body["reasoning"] = CreateReasoning(request);
         }
 
+        if (request.CacheSalt is { } salt)
+        {
+            body["cache_salt"] = salt;
+        }
+
         if (request.MaxTokens is { } maxTokens)
         {
             body["max_tokens"] = maxTokens;

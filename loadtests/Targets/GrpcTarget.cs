@@ -77,7 +77,7 @@ public sealed class GrpcTarget : IGenerationTarget
         }
 
         // The same message as over REST: one user turn in the package's chat format.
-        return new GenerateRequest
+        var message = new GenerateRequest
         {
             Model = request.Model,
             Chat = new ChatMessages { Messages = { new ChatMessage { Role = "user", Content = request.Prompt } } },
@@ -85,6 +85,12 @@ public sealed class GrpcTarget : IGenerationTarget
             Reasoning = reasoning,
             Sampling = new Sampling { Temperature = 0 },
         };
+        if (request.CacheSalt is { } salt)
+        {
+            message.CacheSalt = salt;
+        }
+
+        return message;
     }
 
     private async Task<RequestOutcome> ExchangeAsync(GenerateRequest request, long start, CancellationToken interruption)

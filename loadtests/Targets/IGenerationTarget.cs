@@ -29,6 +29,9 @@ public sealed record TargetRequest(string Model, string Prompt, ReasoningMode Mo
     /// <summary>When the request was meant to be sent (timestamp of the clock): latencies count from here. Null: when it is sent.</summary>
     public long? IntendedTimestamp { get; init; }
 
+    /// <summary>Only requests of one salt share cached prompt prefixes; null to share with everybody.</summary>
+    public string? CacheSalt { get; init; }
+
     /// <summary>The budget that goes on the wire.</summary>
     public int? SentLatentBudget => Mode is ReasoningMode.Latent or ReasoningMode.Auto ? LatentBudget : null;
 }

@@ -113,6 +113,34 @@ public sealed class CompareTests : IDisposable
         });
     }
 
+    // A prompt that one mode has sent must not wait in the server's prefix cache for the next one; within a mode prefixes are shared as in service.
+    [Fact]
+    public async Task Compare_Modes_HaveCacheSaltsOfTheirOwn()
+    {
+        await using var server = await ScriptedServer.StartAsync(Answer);
+
+        await _run.CompareAsync(server.Url, Samples.ProsQa, "--concurrency", "1,2", "--warmup", "0");
+        await _run.CompareAsync(server.Url, Samples.ProsQa, "--warmup", "0");
+
+        var salts = server.Requests.Select(request => (request.Mode, Salt: request.Body.GetProperty("cache_salt").GetString()!)).ToList();
+        Assert.Equal(24, salts.Count);
+        Assert.Equal(6, salts.Select(salt => salt.Salt).Distinct().Count());
+        Assert.Equal(6, salts.Distinct().Count());
+        Assert.All(salts.GroupBy(salt => salt.Salt), group => Assert.Equal(4, group.Count()));
+        Assert.Equal("isolated", _run.Report.Run.PrefixCache);
+    }
+
+    [Fact]
+    public async Task Compare_SharedPrefixCache_SendsNoSalt()
+    {
+        await using var server = await ScriptedServer.StartAsync(Answer);
+
+        await _run.CompareAsync(server.Url, Samples.ProsQa, "--shared-prefix-cache");
+
+        Assert.All(server.Requests, request => Assert.False(request.Body.TryGetProperty("cache_salt", out _)));
+        Assert.Equal("shared", _run.Report.Run.PrefixCache);
+    }
+
     [Fact]
     public async Task Compare_Report_HoldsNoPromptAndNoAnswer()
     {
@@ -137,7 +165,7 @@ public sealed class CompareTests : IDisposable
         Assert.Equal(
             "schema tool command started_at duration_seconds ended run server client notes points failures usage_problems", Names(root));
         Assert.Equal(
-            "url grpc model dataset requests_asked prompts warmup_prompts max_tokens timeout_seconds seed sampling objectives", Names(root.GetProperty("run")));
+            "url grpc model dataset requests_asked prompts warmup_prompts max_tokens timeout_seconds seed sampling prefix_cache objectives", Names(root.GetProperty("run")));
         var point = root.GetProperty("points")[0];
         Assert.Equal("load ended arms comparisons prompts", Names(point));
         Assert.Equal("kind concurrency requests_per_second burstiness ramp_from ramp_shape block_prompts", Names(point.GetProperty("load")));

@@ -68,6 +68,7 @@ public sealed class PlainServerTests : IDisposable
         Assert.Equal(0, arm.KvCache.BytesPerRequest.N);
         Assert.True(arm.TimeToFirstAnswerTokenMs.Mean >= arm.TimeToFirstTokenMs.Mean);
         Assert.False(server.Requests.Single().Body.TryGetProperty("reasoning", out _));
+        Assert.False(server.Requests.Single().Body.TryGetProperty("cache_salt", out _));
         Assert.False(_run.Report.Server.HasLatents);
         Assert.Contains("the server has no /info: it is taken for a plain OpenAI-compatible one, without latents and KV bytes", _run.Report.Notes);
         Assert.Matches(@"  latent\s+│\s+- │", _run.Console);
