@@ -11,7 +11,7 @@ import os
 
 import torch
 
-from . import safetensors_file
+from . import files, safetensors_file
 from .config import Recipe
 from .model import ModelShape, TesseraLlama
 from .tokenizer import BO_LATENT, END_THINK, EO_LATENT, EOS, PAD, THINK, Tokenizer
@@ -89,21 +89,33 @@ def package_description(recipe: Recipe, tokenizer: Tokenizer, text_tokens_per_la
 
 def save(folder: str, model: TesseraLlama, tokenizer: Tokenizer, description: dict) -> None:
     """Writes the four files; evaluation rows already in the folder's tessera.json stay."""
-    os.makedirs(folder, exist_ok=True)
     existing = os.path.join(folder, "tessera.json")
     if os.path.exists(existing) and not description["evaluation"]:
         with open(existing, encoding="utf-8") as file:
             description = description | {"evaluation": json.load(file)["evaluation"]}
-    write_json(os.path.join(folder, "config.json"), model_config(model.shape))
-    safetensors_file.write(os.path.join(folder, "model.safetensors"), to_tensors(model), {"format": "pt"})
-    tokenizer.save(os.path.join(folder, "tokenizer.json"))
-    write_json(existing, description)
+    with files.written_together(folder) as temporary:
+        write_json(os.path.join(temporary, "config.json"), model_config(model.shape))
+        safetensors_file.write(os.path.join(temporary, "model.safetensors"), to_tensors(model), {"format": "pt"})
+        tokenizer.save(os.path.join(temporary, "tokenizer.json"))
+        write_json(os.path.join(temporary, "tessera.json"), description)
+
+
+def check_tensors(path: str, shape: ModelShape, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuses a file whose tensors are not those of the shape."""
+    expected = {name: tuple(value.shape) for name, value in to_tensors(TesseraLlama(shape, tied=False)).items()}
+    found = {name: tuple(value.shape) for name, value in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise ValueError(f"{path}: {name}: expected shape {expected.get(name, 'none')}, found {found.get(name, 'none')}")
 
 
 def load(folder: str) -> tuple[TesseraLlama, Tokenizer]:
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         shape = shape_of(json.load(file))
-    model = from_tensors(shape, safetensors_file.read(os.path.join(folder, "model.safetensors")))
+    path = os.path.join(folder, "model.safetensors")
+    tensors = safetensors_file.read(path)
+    check_tensors(path, shape, tensors)
+    model = from_tensors(shape, tensors)
     tokenizer = Tokenizer.load(os.path.join(folder, "tokenizer.json"))
     if tokenizer.size != shape.vocab_size:
         raise ValueError(f"{folder}: tokenizer has {tokenizer.size} tokens, the model {shape.vocab_size}")
@@ -126,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import tomllib
@@ -25,9 +26,12 @@ class TaskConfig:
 @dataclass
 class CodebookConfig:
     codes: int = 128
-    chunk_tokens: int = 10  # one chunk is one reasoning step; the longest step has 9 tokens
+    chunking: str = "step"  # what one latent stands for: "step", a reasoning step, or "tokens", chunk_tokens tokens (the paper's L = r)
+    chunk_tokens: int = 10  # of the longest chunk; the longest step has 9 tokens
     question_tokens: int = 7  # the ProsQA question, the longest one
     max_steps: int = 24
+    quantizer: str = "ema"  # "ema", "rotation" (the same with rotated gradients) or "fsq"; see quantizers.py
+    fsq_levels: list[int] = field(default_factory=list)  # of "fsq": one count per dimension, code_dim of them, their product is `codes`
     dim: int = 128
     code_dim: int = 32
     heads: int = 4
@@ -41,6 +45,7 @@ class CodebookConfig:
     commitment: float = 0.25
     ema_decay: float = 0.98
     measured_traces: int = 500  # fresh traces for what codebook.json says
+    final_traces: int = 1500  # of each task, over whose steps (as drawn and distinct) k-means makes the final codes
     restart_after: int = 20  # batches without use until a code is drawn again
 
 
@@ -60,6 +65,9 @@ class ModelConfig:
 
 @dataclass
 class MixConfig:
+    strategy: str = "leading"  # which steps become latents: "leading", "all", "curriculum" or "poisson" (mix.draw_plan)
+    curriculum_until: float = 0.7  # share of the run after which "curriculum" replaces all steps
+    curriculum_steps: int = 12  # leading steps that "curriculum" replaces one after the other until then
     full_rate: float = 0.85  # of the rows of a short batch; the others are answer-only
     text_rate: float = 0.65  # of the rows of a long batch; the others replace 1..n leading steps
     short_batch_rate: float = 0.5
@@ -103,8 +111,17 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.train.schedule not in ("minutes", "steps"):
             raise ValueError(f"train.schedule: {self.train.schedule!r}, known are 'minutes' and 'steps'")
+        if self.mix.strategy not in ("leading", "all", "curriculum", "poisson"):
+            raise ValueError(f"mix.strategy: {self.mix.strategy!r}, known are 'leading', 'all', 'curriculum' and 'poisson'")
         if self.model.dim % self.model.heads or self.model.dim // self.model.heads % 16:
             raise ValueError(f"model: dim {self.model.dim} / heads {self.model.heads} must be a multiple of 16")
+        if self.codebook.chunking not in ("step", "tokens"):
+            raise ValueError(f"codebook.chunking: {self.codebook.chunking!r}, known are 'step' and 'tokens'")
+        if self.codebook.quantizer not in ("ema", "rotation", "fsq"):
+            raise ValueError(f"codebook.quantizer: {self.codebook.quantizer!r}, known are 'ema', 'rotation' and 'fsq'")
+        levels = self.codebook.fsq_levels
+        if self.codebook.quantizer == "fsq" and (len(levels) != self.codebook.code_dim or math.prod(levels) != self.codebook.codes):
+            raise ValueError(f"codebook.fsq_levels: {levels}, expected code_dim = {self.codebook.code_dim} counts with the product codes = {self.codebook.codes}")
         if self.codebook.code_dim < 1 or self.codebook.dim % self.codebook.heads:
             raise ValueError("codebook: dim must be a multiple of heads")
 
@@ -116,7 +133,10 @@ def parse(values: dict) -> Recipe:
 
 def load(path: str) -> Recipe:
     with open(path, "rb") as file:
-        recipe = parse(tomllib.load(file))
+        try:
+            recipe = parse(tomllib.load(file))
+        except ValueError as error:  # also what tomllib raises
+            raise ValueError(f"{path}: {error}") from None
     if recipe.tasks.exclude_prosqa:
         recipe.tasks.exclude_prosqa = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), recipe.tasks.exclude_prosqa))
     return recipe

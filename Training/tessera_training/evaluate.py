@@ -17,7 +17,7 @@ import time
 
 import torch
 
-from . import checkpoint, devices, suites
+from . import checkpoint, devices, files, suites
 from .generate import Generated, Mode, generate
 from .model import GenerationState, TesseraLlama
 from .suites import Case, Suite
@@ -233,4 +233,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

@@ -9,7 +9,7 @@ import os
 
 import torch
 
-from . import checkpoint, safetensors_file
+from . import checkpoint, files, safetensors_file
 from .config import CodebookConfig, Recipe
 from .model import ModelShape, TesseraLlama
 from .reference import record
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

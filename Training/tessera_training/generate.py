@@ -1,4 +1,4 @@
-"""Greedy decoding under the grammar of reasoning sequences, in batches with a KV cache (used by `evaluate`)."""
+"""Decoding under the grammar of reasoning sequences, in batches with a KV cache (used by `evaluate`)."""
 from __future__ import annotations
 
 import math
@@ -94,8 +94,9 @@ class Generated:
 
 @torch.no_grad()
 def generate(model: TesseraLlama, tokenizer: Tokenizer, prompts: list[list[int]], mode: Mode, limit: int = 160,
-             forced: list[list[int]] | None = None, state: GenerationState | None = None, latent_budget: int | None = None) -> list[Generated]:
-    """Greedy continuation of prompts that end in `<think>`; `forced` ids come first, whatever the model prefers.
+             forced: list[list[int]] | None = None, state: GenerationState | None = None, latent_budget: int | None = None,
+             temperature: float = 0.0, generator: torch.Generator | None = None) -> list[Generated]:
+    """Continuation of prompts that end in `<think>`, greedy or sampled; `forced` ids come first, whatever the model prefers.
 
     `state` is a cache that holds the prompts already (it is changed).
     """
@@ -107,10 +108,11 @@ def generate(model: TesseraLlama, tokenizer: Tokenizer, prompts: list[list[int]]
     for position in range(limit):
         masks = torch.stack([grammar.allowed(phase, latents) for phase, latents in zip(phases, latent_counts)])
         allowed = logits.masked_fill(~masks.to(logits.device), float("-inf"))
-        chosen = allowed.argmax(-1)
+        chosen = allowed.argmax(-1) if temperature == 0 else \
+            torch.multinomial(torch.softmax(allowed / temperature, -1), 1, generator=generator)[:, 0]
         answering = torch.tensor([phase is Phase.ANSWER for phase in phases], device=logits.device)
         if answering.any():
-            best = torch.log_softmax(allowed[answering], -1).max(-1).values
+            best = torch.log_softmax(allowed[answering], -1).gather(-1, chosen[answering, None])[:, 0]
             for index, value in zip(answering.nonzero()[:, 0].tolist(), best.tolist()):
                 results[index].answer_log_probability += value
         for index in range(count):

@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--codebook", required=True)
     args = parser.parse_args()
     recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
-    tokenizer = Tokenizer(build(codebook.config.codes))
+    tokenizer = Tokenizer(build(codebook.config.codes, recipe.tasks.names))
     for latent, source in sorted(latent_aliases(codebook, tokenizer, recipe).items()):
         print(tokenizer.token(latent), repr(tokenizer.decode([source])))
 

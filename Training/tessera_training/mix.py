@@ -1,4 +1,4 @@
-"""Mixed rows: the leading m steps of a trace replaced by their codes, m drawn at random.
+"""Mixed rows: the leading m steps of a trace replaced by their codes, m drawn at random (or one of three other strategies).
 
 Row after the prompt: `<think> [<boLatent> z1..zm <eoLatent>] text of the other steps </think> answer <eos>`; loss on
 everything after `<think>`. Show some: `python3 -m tessera_training.mix --recipe R --codebook DIR`.
@@ -13,38 +13,41 @@ import torch
 
 from .config import MixConfig
 from .tasks import Problem, Question
+from .tasks.common import poisson
 from .tokenizer import Tokenizer
-from .vqvae import Codebook
+from .vqvae import Codebook, chunks_of, padded
 
 IGNORED = -100
 
 
 class StepCoder:
-    """Codes of reasoning steps, remembered: the code depends on the step and on the last prompt token alone."""
+    """Codes of a trace's chunks, remembered: the code depends on the chunk and on the last prompt token alone."""
 
     def __init__(self, codebook: Codebook, tokenizer: Tokenizer) -> None:
         self.codebook, self.tokenizer = codebook, tokenizer
-        self._known: dict[tuple[int, str], int] = {}
+        self._known: dict[tuple[int, tuple[int, ...]], int] = {}
 
     @torch.no_grad()
     def prepare(self, questions: list[Question]) -> None:
-        """Encodes all steps not met before in one batch."""
-        from .train_vqvae import chunk
-
+        """Encodes all chunks not met before in one batch."""
         missing = list({key: None for question in questions for key in self._keys(question) if key not in self._known})
         if not missing:
             return
-        text = torch.tensor([chunk(self.tokenizer, step, self.codebook.config.chunk_tokens) for _, step in missing])
+        text = torch.tensor([padded(ids, self.codebook.config.chunk_tokens) for _, ids in missing])
         last = torch.tensor([[token] for token, _ in missing])
         for key, code in zip(missing, self.codebook.encode(text, last)[:, 0].tolist()):
             self._known[key] = code
 
-    def _keys(self, question: Question) -> list[tuple[int, str]]:
+    def chunks(self, question: Question) -> list[tuple[int, ...]]:
+        """Text ids of each latent's chunk."""
+        return chunks_of(self.tokenizer, question.steps, self.codebook.config)
+
+    def _keys(self, question: Question) -> list[tuple[int, tuple[int, ...]]]:
         last = self.tokenizer.encode(question.text)[-1]
-        return [(last, step) for step in question.steps]
+        return [(last, ids) for ids in self.chunks(question)]
 
     def latents(self, question: Question) -> list[int]:
-        """Token ids of the latents of all steps."""
+        """Token ids of the latents of all chunks."""
         return [self.tokenizer.first_latent + self._known[key] for key in self._keys(question)]
 
 
@@ -66,25 +69,35 @@ class MixedBatch:
         return MixedBatch(*(tensor.to(device) for tensor in (self.prompts, self.lengths, self.branches, self.labels, self.weights)))
 
 
-def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: int | None) -> list[int]:
-    """Ids from the question to `<eos>`; `replaced` leading steps are latents, None means answer-only."""
+def leading(count: int, step_count: int) -> tuple[bool, ...]:
+    """The plan that replaces the first `count` steps."""
+    return tuple(index < count for index in range(step_count))
+
+
+def planned_row(tokenizer: Tokenizer, question: Question, chunks: list[tuple[int, ...]], latents: list[int],
+                plan: tuple[bool, ...] | None) -> tuple[list[int], tuple[int, int]]:
+    """Ids from the question to `<eos>`, and where the last chunk is in them: (first, end), empty without reasoning.
+
+    `plan` says of every chunk whether its latent stands for it; neighbours share one span. None means answer-only.
+    """
     ids = tokenizer.encode(question.text) + [tokenizer.think]
-    if replaced is not None:
-        if replaced:
-            ids += [tokenizer.bo_latent, *latents[:replaced], tokenizer.eo_latent]
-        for step in question.steps[replaced:]:
-            ids += tokenizer.encode(step)
-    return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos]
+    first, in_span = len(ids), False
+    for text, latent, replaced in zip(chunks, latents, plan or ()):
+        if replaced != in_span:
+            ids.append(tokenizer.bo_latent if replaced else tokenizer.eo_latent)
+            in_span = replaced
+        first = len(ids)
+        ids += [latent] if replaced else text
+    end = len(ids)
+    if in_span:
+        ids.append(tokenizer.eo_latent)
+    return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos], (first, end)
 
 
-def last_step_span(tokenizer: Tokenizer, ids: list[int], question: Question, replaced: int | None) -> tuple[int, int]:
-    """Where the last reasoning step is in a row, as text or as its latent: (first, end), empty for answer-only rows."""
-    end = ids.index(tokenizer.end_think)
-    if replaced is None:
-        return end, end
-    if replaced == len(question.steps):
-        return end - 2, end - 1  # before <eoLatent>
-    return end - len(tokenizer.encode(question.steps[-1])), end
+def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: int | None) -> list[int]:
+    """Ids from the question to `<eos>` with one latent per step; `replaced` leading steps are latents, None means answer-only."""
+    steps = [tuple(tokenizer.encode(step)) for step in question.steps]
+    return planned_row(tokenizer, question, steps, latents, None if replaced is None else leading(replaced, len(latents)))[0]
 
 
 def recall_row(rng: random.Random, tokenizer: Tokenizer, facts: str, sentence_count: int) -> tuple[list[int], list[int]]:
@@ -102,19 +115,30 @@ def recall_row(rng: random.Random, tokenizer: Tokenizer, facts: str, sentence_co
     return ids, labels[1:] + [IGNORED]
 
 
-def draw_replaced(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool) -> int | None:
-    """How many leading steps of one row become latents (None: answer-only)."""
+def draw_plan(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool, progress: float = 0.0) -> tuple[bool, ...] | None:
+    """Which steps of one row become latents (None: answer-only), by the strategy of the recipe.
+
+    leading: none or 1..n leading steps at random (the paper's choice). all: every step. curriculum: as many leading steps as the
+    run's progress says, all of them from `curriculum_until` on. poisson: a Poisson number of steps (mean n/2) at random places.
+    """
     if mix.answer_only:
         return None
     if not mix.allow_latents:
-        return 0 if long_batch else None
-    if long_batch:
-        return 0 if rng.random() < mix.text_rate else rng.randint(1, step_count)
-    return step_count if rng.random() < mix.full_rate else None
+        return leading(0, step_count) if long_batch else None
+    if mix.strategy == "leading" and long_batch:
+        return leading(0 if rng.random() < mix.text_rate else rng.randint(1, step_count), step_count)
+    if not long_batch and rng.random() >= mix.full_rate:
+        return None
+    if mix.strategy == "curriculum":
+        return leading(int(min(1.0, progress / mix.curriculum_until) * (mix.curriculum_steps + 1)), step_count)
+    if mix.strategy == "poisson":
+        chosen = set(rng.sample(range(step_count), min(step_count, poisson(rng, step_count / 2))))
+        return tuple(index in chosen for index in range(step_count))
+    return leading(step_count, step_count)
 
 
 def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenizer, coder: StepCoder, mix: MixConfig,
-                long_batch: bool, last_step_weight: float = 1.0) -> MixedBatch:
+                long_batch: bool, last_step_weight: float = 1.0, progress: float = 0.0) -> MixedBatch:
     """One branch per question; rows of a batch are alike in length, so that padding stays small."""
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
@@ -129,9 +153,9 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
                 spans.append((1, 1))
                 continue
             latents = coder.latents(question)
-            replaced = draw_replaced(rng, mix, len(latents), long_batch)
-            rows.append(row(tokenizer, question, latents, replaced))
-            spans.append(last_step_span(tokenizer, rows[-1], question, replaced))
+            ids, span = planned_row(tokenizer, question, coder.chunks(question), latents, draw_plan(rng, mix, len(latents), long_batch, progress))
+            rows.append(ids)
+            spans.append(span)
             starts.append(len(tokenizer.encode(question.text)) + 1)
     width = -(-max(map(len, prompts)) // 16) * 16
     length = -(-max(map(len, rows)) // 8) * 8
@@ -164,7 +188,7 @@ def main() -> None:
     parser.add_argument("--codebook", required=True)
     args = parser.parse_args()
     recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
-    tokenizer, rng = Tokenizer(build(codebook.config.codes)), random.Random(recipe.seed)
+    tokenizer, rng = Tokenizer(build(codebook.config.codes, recipe.tasks.names)), random.Random(recipe.seed)
     print(f"seed {recipe.seed}")
     coder = StepCoder(codebook, tokenizer)
     for source in sources_of(recipe.tasks):

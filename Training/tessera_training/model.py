@@ -239,7 +239,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", required=True)
     recipe = recipes.load(parser.parse_args().recipe)
-    model = new_model(recipe, Tokenizer(build(recipe.codebook.codes)))
+    model = new_model(recipe, Tokenizer(build(recipe.codebook.codes, recipe.tasks.names)))
     print(f"{sum(parameter.numel() for parameter in model.parameters()):,} parameters, {model.shape}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from . import files
 from .suites import HELD_OUT_SEED, arithmetic_cases, pronto_cases
 
 MAKERS = {"prontoqa": pronto_cases, "arithmetic": arithmetic_cases}
@@ -27,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

@@ -10,13 +10,12 @@ import random
 
 import torch
 
-from . import checkpoint, safetensors_file
-from .mix import StepCoder, row
+from . import checkpoint, files, safetensors_file
+from .mix import StepCoder, leading, planned_row
 from .model import TesseraLlama
 from .tasks import load_sources
 from .tokenizer import Tokenizer
-from .train_vqvae import chunk
-from .vqvae import Codebook
+from .vqvae import Codebook, padded
 
 
 @torch.no_grad()
@@ -32,12 +31,13 @@ def record(model: TesseraLlama, tokenizer: Tokenizer, codebook: Codebook, seed: 
         coder.prepare([question])
         latents = coder.latents(question)
         replaced = (len(latents), len(latents) // 2, 0)[index % 3]
-        ids = torch.tensor(tokenizer.encode(problem.facts) + row(tokenizer, question, latents, replaced))
+        continued, _ = planned_row(tokenizer, question, coder.chunks(question), latents, leading(replaced, len(latents)))
+        ids = torch.tensor(tokenizer.encode(problem.facts) + continued)
         logits = model(ids[None])[0]
         rows = torch.arange(max(0, len(ids) - row_count), len(ids))
         tensors |= {f"case_{index}.input_ids": ids, f"case_{index}.logits": logits[rows].clone(), f"case_{index}.rows": rows}
         prompt = torch.tensor([tokenizer.encode(problem.facts + question.text)])
-        text = torch.tensor([[token for step in question.steps for token in chunk(tokenizer, step, length)]])
+        text = torch.tensor([[token for ids in coder.chunks(question) for token in padded(ids, length)]])
         codes = codebook.encode(text, prompt)
         decoded = codebook.decode(codes, prompt)
         tensors |= {f"codebook_{index}.codes": codes, f"codebook_{index}.prompt_ids": prompt, f"codebook_{index}.text_logits": decoded,
@@ -60,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

@@ -12,6 +12,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+from . import files
 from . import config as recipes
 from .config import Recipe
 from .tokenizer import Tokenizer, build
@@ -27,7 +28,7 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
     codebook = Codebook.load(source_folder).train()
     codebook.freeze_codes()
     recipe.codebook.codes = codebook.config.codes
-    tokenizer = Tokenizer(build(codebook.config.codes))
+    tokenizer = Tokenizer(build(codebook.config.codes, recipe.tasks.names))
     sources = equal_sources(recipe)
     optimizer = torch.optim.AdamW([p for p in codebook.parameters() if p.requires_grad], lr=lr, weight_decay=0.01, betas=(0.9, 0.95))
     started = time.time()
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

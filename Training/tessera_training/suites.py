@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Callable
 
+from . import files
 from .tasks import Problem, arithmetic, prontoqa, prosqa
 
 HELD_OUT_SEED = 20_250_203
@@ -143,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

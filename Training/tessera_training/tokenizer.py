@@ -10,10 +10,11 @@ import argparse
 import json
 import re
 from functools import lru_cache
+from typing import Iterable
 
 import torch
 
-from .tasks import arithmetic, common, prontoqa
+from .tasks import arithmetic, common, maze, prontoqa
 
 PAD, EOS = "<pad>", "<eos>"
 THINK, END_THINK, BO_LATENT, EO_LATENT = "<think>", "</think>", "<boLatent>", "<eoLatent>"
@@ -76,8 +77,8 @@ def synonyms() -> dict[str, str]:
     return table
 
 
-def words() -> list[str]:
-    """Whole words of the vocabulary, in a fixed order."""
+def words(tasks: Iterable[str] = ()) -> list[str]:
+    """Whole words of the vocabulary, in a fixed order; some tasks add theirs at the end."""
     found: list[str] = []
     for concept in common.CONCEPTS:
         stem = concept[:-2]
@@ -98,13 +99,15 @@ def words() -> list[str]:
     found += [" " + phrase for phrase in arithmetic.PHRASES["half"]]
     found += [" " + word for word in (*arithmetic.ITEMS, "depends on", "Start with", "How many", "does", "have?")] + ["How many"]
     found += [text for number in range(100) for text in (f" {number}", str(number))]
+    if "maze" in tasks:
+        found += [" " + word for word in maze.WORDS]
     return list(dict.fromkeys(found))
 
 
-def build(code_count: int) -> dict:
+def build(code_count: int, tasks: Iterable[str] = ()) -> dict:
     """The tokenizer.json object for a codebook of `code_count` codes."""
     vocabulary = [PAD, EOS, *byte_alphabet()]
-    vocabulary += [word for word in map(to_alphabet, words()) if word not in set(vocabulary)]
+    vocabulary += [word for word in map(to_alphabet, words(tasks)) if word not in set(vocabulary)]
     added = [(0, PAD), (1, EOS)]
     first = len(vocabulary)
     latents = tuple(f"<latent_{code}>" for code in range(code_count))

@@ -19,7 +19,7 @@ import torch
 import torch.distributed as distributed
 import torch.nn.functional as F
 
-from . import checkpoint, devices
+from . import checkpoint, devices, files
 from . import config as recipes
 from .config import Recipe
 from .init import latent_aliases, spelling_aliases, structured_init
@@ -52,7 +52,9 @@ class Run:
     def __init__(self, recipe: Recipe, codebook: Codebook, folder: str, device: torch.device = devices.CPU) -> None:
         self.device = device
         self.recipe, self.codebook, self.folder = recipe, codebook, folder
-        self.tokenizer = Tokenizer(build(codebook.config.codes))
+        self.tokenizer = Tokenizer(build(codebook.config.codes, recipe.tasks.names))
+        if codebook.text_size != self.tokenizer.text_size:
+            raise ValueError(f"codebook: made for a vocabulary of {codebook.text_size} text tokens, the recipe's tasks have {self.tokenizer.text_size}")
         place = devices.current(device)
         self.rank, self.world = place.rank, place.world
         torch.manual_seed(recipe.seed)
@@ -73,7 +75,12 @@ class Run:
         with open(os.path.join(folder, "recipe.json"), encoding="utf-8") as file:
             recipe = recipes.parse(json.load(file))
         run = cls(recipe, Codebook.load(os.path.join(folder, "codebook")), folder, device)
-        state = devices.load(os.path.join(folder, "state.pt"))
+        path = os.path.join(folder, "state.pt")
+        state = devices.load(path)
+        for name, value in run.model.state_dict().items():
+            found = tuple(state["model"][name].shape) if name in state["model"] else "none"
+            if found != tuple(value.shape):
+                raise ValueError(f"{path}: {name}: recipe.json expects shape {tuple(value.shape)}, found {found}")
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.step, run.tokens, run.seconds = state["step"], state["tokens"], state["seconds"]
@@ -139,7 +146,8 @@ class Run:
         count = settings.long_questions if long_batch else settings.short_questions
         count = -(-count // source.prompt_factor)
         problems = [source.make(rng, count, easy) for _ in range(settings.prompts * source.prompt_factor)]
-        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight).to(self.device)
+        return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight,
+                                         self.progress).to(self.device)
 
     def train_step(self) -> dict:
         """One optimizer step; returns the log record."""
@@ -256,4 +264,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

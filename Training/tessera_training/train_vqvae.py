@@ -18,37 +18,31 @@ import torch
 import torch.nn.functional as F
 
 from . import config as recipes
+from . import files, quantizers
 from .config import Recipe
+from .init import spelling_aliases
 from .tasks import TaskSource, sources_of
 from .tokenizer import Tokenizer, build
-from .vqvae import Codebook, CodeUpdater
+from .vqvae import Codebook, chunks_of, padded
 
 
 class TraceBatch:
-    """Reasoning traces as tensors: text [N, S, L], prompt tails [N, Q], valid [N, S], and the steps' texts."""
+    """Reasoning traces as tensors: text [N, S, L], prompt tails [N, Q], valid [N, S], and the chunks' texts."""
 
     def __init__(self, traces: list[tuple[str, str, tuple[str, ...]]], tokenizer: Tokenizer, recipe: Recipe) -> None:
         length, tail, limit = recipe.codebook.chunk_tokens, recipe.codebook.question_tokens, recipe.codebook.max_steps
+        chunks = [chunks_of(tokenizer, steps, recipe.codebook)[:limit] for _, _, steps in traces]
         self.tasks = [task for task, _, _ in traces]
-        self.steps = [steps[:limit] for _, _, steps in traces]
-        most = max(len(steps) for steps in self.steps)
+        self.steps = [[tokenizer.decode(list(ids)) for ids in row] for row in chunks]
+        most = max(map(len, chunks))
         self.text = torch.zeros(len(traces), most, length, dtype=torch.long)
         self.valid = torch.zeros(len(traces), most, dtype=torch.bool)
         self.prompt = torch.zeros(len(traces), tail, dtype=torch.long)
         for row, (_, prompt, _) in enumerate(traces):
             self.prompt[row] = torch.tensor(prompt_tail(tokenizer.encode(prompt), tail))
-            for column, step in enumerate(self.steps[row]):
-                ids = chunk(tokenizer, step, length)
-                self.text[row, column] = torch.tensor(ids)
+            for column, ids in enumerate(chunks[row]):
+                self.text[row, column] = torch.tensor(padded(ids, length))
                 self.valid[row, column] = True
-
-
-def chunk(tokenizer: Tokenizer, step: str, length: int) -> list[int]:
-    """One step as exactly `length` ids, padded on the right."""
-    ids = tokenizer.encode(step)
-    if len(ids) > length:
-        raise ValueError(f"step {step!r} has {len(ids)} tokens, a chunk holds {length}")
-    return ids + [tokenizer.pad] * (length - len(ids))
 
 
 def prompt_tail(ids: list[int], count: int) -> list[int]:
@@ -72,15 +66,45 @@ def equal_sources(recipe: Recipe) -> list[TaskSource]:
     return sources_of(recipe.tasks, list(dict.fromkeys(recipe.tasks.names)))
 
 
-def new_word_weights(batch: TraceBatch, weight: float) -> torch.Tensor:
-    """[N, S, L]: `weight` for tokens that neither the step before nor the question holds, else 1.
+def canonical_ids(tokenizer: Tokenizer) -> torch.Tensor:
+    """[text vocabulary]: the id of the word that a token spells, alike for variants (` Tom`, `Tom`, ` Tom has`)."""
+    ids = torch.arange(tokenizer.text_size)
+    for token, source in spelling_aliases(tokenizer).items():
+        ids[token] = source
+    return ids
 
-    Codes carry first what costs most, so they become the step's new information and not what the decoder can know.
+
+def new_word_weights(batch: TraceBatch, weight: float, canonical: torch.Tensor) -> torch.Tensor:
+    """[N, S, L]: `weight` for words that neither the step before nor the question holds, else 1.
+
+    Codes carry first what costs most, so they become the step's new information and not what the decoder can know. Words are compared
+    by their canonical ids: with ` Tom has` new after ` Tom depends on Leo.`, the codes of counts were split by persons.
     """
-    before = torch.cat([torch.zeros_like(batch.text[:, :1]), batch.text[:, :-1]], 1)
-    known = (batch.text[..., :, None] == before[..., None, :]).any(-1)
-    known |= (batch.text[..., None] == batch.prompt[:, None, None, :]).any(-1)
+    text, prompt = canonical[batch.text], canonical[batch.prompt]
+    before = torch.cat([torch.zeros_like(text[:, :1]), text[:, :-1]], 1)
+    known = (text[..., :, None] == before[..., None, :]).any(-1)
+    known |= (text[..., None] == prompt[:, None, None, :]).any(-1)
     return torch.where(known | (batch.text == 0), 1.0, weight)
+
+
+@torch.no_grad()
+def representative_vectors(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource], rng: random.Random, trace_count: int) -> torch.Tensor:
+    """Encoder outputs [n, code_dim] that count rare steps too: of each task half as drawn, half from its distinct steps.
+
+    Over steps as drawn, frequent ones take most codes and rare ones (large counts) share theirs with others.
+    """
+    chosen = []
+    for source in sources:
+        drawn = [(last_token(tokenizer, prompt), ids) for _, prompt, steps in draw_traces(rng, [source], trace_count)
+                 for ids in chunks_of(tokenizer, steps, codebook.config)]
+        distinct = list(dict.fromkeys(drawn))
+        chosen += rng.choices(drawn, k=2 * trace_count) + rng.choices(distinct, k=2 * trace_count)
+    text = torch.tensor([[padded(ids, codebook.config.chunk_tokens)] for _, ids in chosen])
+    return codebook.latent_vectors(text, torch.tensor([token for token, _ in chosen]))[:, 0]
+
+
+def last_token(tokenizer: Tokenizer, prompt: str) -> int:
+    return tokenizer.encode(prompt[-60:])[-1]
 
 
 def train(recipe: Recipe, folder: str) -> Codebook:
@@ -89,14 +113,13 @@ def train(recipe: Recipe, folder: str) -> Codebook:
     torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
     print(f"seed {recipe.seed}, codes {settings.codes}, steps {settings.steps}", flush=True)
-    tokenizer = Tokenizer(build(settings.codes))
-    sources = equal_sources(recipe)
+    tokenizer = Tokenizer(build(settings.codes, recipe.tasks.names))
+    sources, canonical = equal_sources(recipe), canonical_ids(tokenizer)
     codebook = Codebook(settings, tokenizer.text_size)
-    updater = CodeUpdater(codebook, settings.ema_decay, settings.restart_after)
+    quantizer = quantizers.make(codebook, settings)
     optimizer = torch.optim.AdamW(codebook.parameters(), lr=settings.lr, weight_decay=0.01, betas=(0.9, 0.95))
     os.makedirs(folder, exist_ok=True)
-    started, noisy_steps, recent = time.time(), max(1, int(settings.warmup_share * settings.steps)), []
-    frozen_from = max(noisy_steps + 1, int(settings.freeze_share * settings.steps))
+    started = time.time()
     with open(os.path.join(folder, "log.jsonl"), "w", encoding="utf-8") as log:
         for step in range(settings.steps):
             rate = settings.lr * min(1.0, (step + 1) / 50) * min(1.0, 2 * (1 - step / settings.steps) + 0.02)
@@ -105,35 +128,17 @@ def train(recipe: Recipe, folder: str) -> Codebook:
             batch = TraceBatch(draw_traces(rng, sources, settings.batch), tokenizer, recipe)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
-            if step < noisy_steps:
-                kept = vectors[batch.valid]
-                mean, deviation = kept.mean(0), kept.std(0) + 1e-4
-                vectors = (vectors - mean) / deviation
-                recent = (recent + [kept.detach()])[-20:]
-                given, commitment, restarted = vectors + settings.warmup_noise * torch.randn_like(vectors), vectors.new_zeros(()), 0
-            else:
-                if step == noisy_steps:
-                    drawn = torch.cat(recent)
-                    mean, deviation = drawn.mean(0), drawn.std(0) + 1e-4
-                    codebook.fold_scale(mean, deviation)
-                    vectors = (vectors - mean) / deviation
-                    updater.start((drawn - mean) / deviation)
-                flat = vectors.detach()[batch.valid]
-                codes = codebook.nearest(vectors.detach())
-                quantized = codebook.codes[codes]
-                commitment = ((vectors - quantized) ** 2).mean(-1)[batch.valid].mean()
-                given = vectors + (quantized - vectors).detach()
-                frozen = step >= frozen_from
-                restarted = 0 if frozen else updater.update(flat, codes[batch.valid], restart=step < (noisy_steps + frozen_from) / 2)
-                if step == frozen_from:
-                    codebook.freeze_codes()
-                    codebook.save(folder, {"seed": recipe.seed, "note": "codes are final, the decoder is still learning"})
-                    print(f"codes are final: {folder}", flush=True)
+            given, commitment, restarted = quantizer(step, vectors, batch.valid)
+            if step == quantizer.frozen_from:
+                codebook.freeze_codes()
+                quantizer.finish(representative_vectors(codebook, tokenizer, sources, rng, settings.final_traces))
+                codebook.save(folder, {"seed": recipe.seed, "note": "codes are final, the decoder is still learning"})
+                print(f"codes are final: {folder}", flush=True)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
             targets = batch.text[batch.valid]  # [steps, L]
             errors = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-            weights = new_word_weights(batch, settings.new_word_weight)[batch.valid].flatten()
+            weights = new_word_weights(batch, settings.new_word_weight, canonical)[batch.valid].flatten()
             reconstruction = (errors * weights).sum() / weights.sum()
             optimizer.zero_grad(set_to_none=True)
             (reconstruction + settings.commitment * commitment).backward()
@@ -154,7 +159,11 @@ def train(recipe: Recipe, folder: str) -> Codebook:
 
 
 def conclusion(task: str, step: str) -> str:
-    """The new information of a step: the parent in a ProsQA walk back, the person or the count in arithmetic, else what the entity is found to be."""
+    """The new information of a step: the parent in a ProsQA walk back, the person or the count in arithmetic, what the entity is found to be in
+    ProntoQA. Elsewhere, and in chunks that are no step, the text itself.
+    """
+    if task not in ("prosqa", "prontoqa", "arithmetic") or not step.endswith(".") or not step.startswith(" "):
+        return step
     sentence = step.strip().rstrip(".").split(". ")[-1]
     words = sentence.split()
     if task == "arithmetic":
@@ -221,4 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    files.run(main)

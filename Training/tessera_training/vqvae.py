@@ -13,10 +13,28 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from . import safetensors_file
+from . import files, safetensors_file
 from .config import CodebookConfig
+from .tokenizer import Tokenizer
 
 NORM_EPS = 1e-5
+
+
+def chunks_of(tokenizer: Tokenizer, steps: tuple[str, ...], config: CodebookConfig) -> list[tuple[int, ...]]:
+    """Ids of the chunks of a trace, one latent each: its steps, or with chunking "tokens" every `chunk_tokens` tokens of its text."""
+    encoded = [tuple(tokenizer.encode(step)) for step in steps]
+    if config.chunking == "tokens":
+        ids = [token for step in encoded for token in step]
+        return [tuple(ids[start:start + config.chunk_tokens]) for start in range(0, len(ids), config.chunk_tokens)]
+    for step, ids in zip(steps, encoded):
+        if len(ids) > config.chunk_tokens:
+            raise ValueError(f"step {step!r} has {len(ids)} tokens, a chunk holds {config.chunk_tokens}")
+    return encoded
+
+
+def padded(ids: tuple[int, ...], length: int) -> list[int]:
+    """A chunk as exactly `length` ids, padded on the right with 0."""
+    return [*ids, *[0] * (length - len(ids))]
 
 
 class StepBlock(nn.Module):
@@ -133,19 +151,19 @@ class Codebook(nn.Module):
 
     def save(self, folder: str, extra: dict | None = None) -> None:
         """Writes codebook.json and codebook.safetensors."""
-        os.makedirs(folder, exist_ok=True)
         config = self.config
         description = {
             "format": 1, "codes": config.codes, "chunk_tokens": config.chunk_tokens, "text_vocab_size": self.text_size,
             "dim": config.dim, "code_dim": config.code_dim, "heads": config.heads, "step_blocks": len(self.step_blocks),
             "position_blocks": len(self.position_blocks), "question_tokens": config.question_tokens,
             "min_prompt_tokens": config.question_tokens,
-            "max_steps": config.max_steps, "norm_eps": NORM_EPS, "activation": "gelu_erf", "pad_token_id": 0,
+            "max_steps": config.max_steps, "chunking": config.chunking, "norm_eps": NORM_EPS, "activation": "gelu_erf", "pad_token_id": 0,
             **(extra or {}),
         }
-        with open(os.path.join(folder, "codebook.json"), "w", encoding="utf-8") as file:
-            json.dump(description, file, indent=1)
-        safetensors_file.write(os.path.join(folder, "codebook.safetensors"), dict(self.state_dict()))
+        with files.written_together(folder) as temporary:
+            with open(os.path.join(temporary, "codebook.json"), "w", encoding="utf-8") as file:
+                json.dump(description, file, indent=1)
+            safetensors_file.write(os.path.join(temporary, "codebook.safetensors"), dict(self.state_dict()))
 
     @classmethod
     def load(cls, folder: str) -> "Codebook":
@@ -153,8 +171,16 @@ class Codebook(nn.Module):
             description = json.load(file)
         known = {name: description[name] for name in (
             "codes", "chunk_tokens", "dim", "code_dim", "heads", "question_tokens", "max_steps")}
+        known["chunking"] = description.get("chunking", "step")
         codebook = cls(CodebookConfig(**known), description["text_vocab_size"])
-        codebook.load_state_dict(safetensors_file.read(os.path.join(folder, "codebook.safetensors")))
+        path = os.path.join(folder, "codebook.safetensors")
+        tensors = safetensors_file.read(path)
+        expected = {name: tuple(value.shape) for name, value in codebook.state_dict().items()}
+        for name in sorted(expected.keys() | tensors.keys()):
+            found = tuple(tensors[name].shape) if name in tensors else "none"
+            if expected.get(name, "none") != found:
+                raise ValueError(f"{path}: {name}: codebook.json expects shape {expected.get(name, 'none')}, found {found}")
+        codebook.load_state_dict(tensors)
         return codebook.eval()
 
 

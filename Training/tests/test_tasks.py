@@ -3,7 +3,7 @@ import random
 import re
 import unittest
 
-from tessera_training.tasks import arithmetic, load_sources, prontoqa, prosqa
+from tessera_training.tasks import arithmetic, load_sources, maze, prontoqa, prosqa
 
 
 def edges_of(facts: str) -> set[tuple[str, str]]:
@@ -116,6 +116,34 @@ class ProntoQa(unittest.TestCase):
                 self.assertEqual(asked[1], known)
                 self.assertEqual(question.answer, " True" if asked == conclusion else " False")
 
+    def test_sentences_match_the_published_statistics(self):
+        rng, forms, subsumptions, facts, negated, entities = random.Random(14), {"plural": 0, "every": 0, "each": 0}, 0, 0, 0, set()
+        count = 200
+        for _ in range(count):
+            problem = prontoqa.make_problem(rng, 1, False, only_full=True)
+            sentences = problem.facts.rstrip(".").split(". ")
+            self.assertEqual(len(sentences), 26 - 1)
+            entity = problem.questions[0].text.split()[3]
+            entities.add(entity)
+            for sentence in sentences:
+                words = sentence.split()
+                if words[0] == entity:
+                    facts += 1
+                    continue
+                forms[words[0].lower() if words[0] in ("Every", "Each") else "plural"] += 1
+                subsumptions += words[-1].rstrip("es").endswith("pu")
+                negated += "not" in words
+        self.assertEqual((facts, subsumptions), (2 * count, 11 * count))
+        for form, share in (("plural", 0.5), ("every", 0.25), ("each", 0.25)):
+            self.assertAlmostEqual(forms[form] / (23 * count), share, delta=0.02)
+        self.assertAlmostEqual(negated / (12 * count), 0.36, delta=0.04)  # a third; the asked property and its contrary make it more
+        self.assertEqual(entities, set(prontoqa.ENTITIES))
+
+    def test_six_hops_need_four_sentences_more(self):
+        problem = prontoqa.make_problem(random.Random(15), 1, False, only_full=True, hop_count=6)
+        self.assertEqual((problem.questions[0].hop_count, len(problem.questions[0].steps)), (6, 7))
+        self.assertEqual(len(problem.facts.rstrip(".").split(". ")), 25 + 3 + 1 - 0)
+
     def test_full_questions_have_five_hops(self):
         question = prontoqa.make_problem(random.Random(8), 1, False, only_full=True).questions[0]
         self.assertEqual((question.hop_count, len(question.steps)), (5, 6))
@@ -175,6 +203,52 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(arithmetic.one_step_guess(prompt), 4)
         self.assertEqual(arithmetic.turned_around(prompt),
                          "Against Leo, Tom has 4 fewer. Leo has 9 eggs. Against Tom, Ann keeps half as many. How many eggs does Ann have?")
+
+
+class Maze(unittest.TestCase):
+    def test_every_maze_is_solved_by_its_answer_and_read_back_from_the_text(self):
+        rng, locked, lengths, swaps = random.Random(16), 0, [], 0
+        for index in range(150):
+            problem = maze.make_problem(rng, 2, index % 4 == 0)
+            for question in problem.questions:
+                prompt = problem.facts + question.text
+                self.assertTrue(maze.feasible(prompt, question.answer), prompt + question.answer)
+                moves = question.answer.rstrip(".").split()
+                self.assertFalse(maze.walk(maze.read(prompt), moves[:-1]))
+                locked += "open" in moves
+                swaps += moves.count("take") > 1
+                lengths.append(len(moves))
+                self.assertEqual(sum(step.startswith(" Take") for step in question.steps), moves.count("take"))
+                self.assertEqual(sum(step.startswith(" Open") for step in question.steps), moves.count("open"))
+        self.assertGreater(locked, 60)
+        self.assertGreater(swaps, 10)
+        self.assertTrue(6 < sum(lengths) / len(lengths) < 20)
+
+    def test_walls_doors_and_keys_bind_the_walk(self):
+        prompt = ("There are 2 by 1 rooms. A red door joins 2 1 and 3 1. The red key is at 0 1. The blue key is at 1 2. "
+                  "What moves lead from 1 1 to 4 1?")
+        for moves, feasible in (
+            ("left take right right open right right", True),
+            ("right right right", False),  # locked
+            ("right open right right", False),  # no key
+            ("take left take right right open right right", False),  # nothing to take there
+            ("up take down left take right right open right right", True),  # the blue key is put down
+            ("left take right up take down right open right right", False),  # the red key was put down
+            ("left take right right open right right right", False),  # past the goal
+            ("left take right right up right", False),  # a wall
+            ("left take right right open right jump", False),
+        ):
+            self.assertEqual(maze.feasible(prompt, f" {moves}."), feasible, moves)
+
+    def test_mazes_have_every_room_joined(self):
+        rng = random.Random(17)
+        for _ in range(60):
+            made = maze.make_maze(rng, 3, 2)
+            self.assertGreaterEqual(len(made.doors), 5)
+            rooms = {maze.room_of(cell) for wall in made.doors for cell in wall}
+            self.assertEqual(len(rooms), 6)
+            self.assertEqual(set(made.keys), {colour for colour in made.doors.values() if colour})
+            self.assertNotEqual(maze.room_of(made.start), maze.room_of(made.goal))
 
 
 def canonical(sentence: str) -> tuple[str, str, bool]:

@@ -8,14 +8,14 @@ import unittest
 import torch
 
 from tessera_training import checkpoint, fixture, safetensors_file
-from tessera_training.curves import svg
+from tessera_training.curves import Curves
 from tessera_training.evaluate import Evaluator, add_answer_only, dial, evaluate, fitted, package_rows, scope, token_kinds, wilson, write
 from tessera_training.suites import Case, Suite, generalisation, pronto_cases, standard
 from tessera_training.generate import Grammar, Mode, Phase, generate
-from tessera_training.mix import IGNORED, StepCoder, draw_replaced, mixed_batch, recall_row, row
+from tessera_training.mix import IGNORED, StepCoder, draw_plan, leading, mixed_batch, planned_row, recall_row, row
 from tessera_training.reference import record
 from tessera_training.refine_vqvae import refine
-from tessera_training.tasks import load_sources
+from tessera_training.tasks import Question, load_sources
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run, train
 from tessera_training.train_vqvae import train as train_codebook
@@ -90,11 +90,45 @@ class MixTests(unittest.TestCase):
     def test_latents_are_the_commonest_first_choice(self):
         rng, mix = random.Random(2), tiny.recipe().mix
         settings = tiny.recipe().train.__class__()
-        short = [draw_replaced(rng, mix, 5, False) for _ in range(500 * settings.short_questions // settings.long_questions)]
-        long = [draw_replaced(rng, mix, 5, True) for _ in range(500)]
+        short = [draw_plan(rng, mix, 5, False) for _ in range(500 * settings.short_questions // settings.long_questions)]
+        long = [draw_plan(rng, mix, 5, True) for _ in range(500)]
         drawn = short + long
-        self.assertGreater(sum(bool(m) for m in drawn), 0.6 * len(drawn))
-        self.assertAlmostEqual(sum(m is None for m in drawn) / len(drawn), 0.1, delta=0.03)
+        self.assertGreater(sum(bool(plan) and any(plan) for plan in drawn), 0.6 * len(drawn))
+        self.assertAlmostEqual(sum(plan is None for plan in drawn) / len(drawn), 0.1, delta=0.03)
+
+    def test_rows_of_any_plan_are_exact(self):
+        tokenizer = Tokenizer(build(24))
+        question = Question(" Is Tom a lempus or numpus?", (" Every gorpus is a lempus.", " Every impus is a gorpus.", " Tom is a impus."), " Tom is a lempus.", 3)
+        latents = [tokenizer.first_latent + code for code in (3, 1, 4)]
+        first, second, third = question.steps
+        for plan, reasoning, last in (
+            (None, "", ""),
+            ((False, False, False), first + second + third, third),
+            ((True, True, True), "<boLatent><latent_3><latent_1><latent_4><eoLatent>", "<latent_4>"),
+            ((True, False, False), "<boLatent><latent_3><eoLatent>" + second + third, third),
+            ((False, True, False), first + "<boLatent><latent_1><eoLatent>" + third, third),
+            ((True, False, True), "<boLatent><latent_3><eoLatent>" + second + "<boLatent><latent_4><eoLatent>", "<latent_4>"),
+        ):
+            ids, (start, end) = planned_row(tokenizer, question, [tuple(tokenizer.encode(step)) for step in question.steps], latents, plan)
+            self.assertEqual(tokenizer.decode(ids), f"{question.text}<think>{reasoning}</think>{question.answer}<eos>")
+            self.assertEqual(tokenizer.decode(ids[start:end]), last)
+
+    def test_strategies_replace_what_they_say(self):
+        rng, mix = random.Random(4), tiny.recipe().mix
+        mix.full_rate = 1.0
+        mix.strategy = "all"
+        self.assertEqual({draw_plan(rng, mix, 4, long_batch) for long_batch in (False, True)}, {(True,) * 4})
+        mix.strategy = "curriculum"
+        for progress, count in ((0.0, 0), (0.2, 3), (0.35, 6), (0.7, 12), (1.0, 12)):
+            self.assertEqual(draw_plan(rng, mix, 12, True, progress), leading(count, 12))
+        mix.strategy = "poisson"
+        plans = [draw_plan(rng, mix, 6, True) for _ in range(2000)]
+        self.assertAlmostEqual(sum(map(sum, plans)) / 2000, 2.95, delta=0.15)
+        self.assertTrue(all(min(column) is False and max(column) is True for column in zip(*plans)))
+        mix.strategy = "leading"
+        drawn = [draw_plan(rng, mix, 6, True) for _ in range(2000)]
+        self.assertTrue(all(plan == leading(sum(plan), 6) for plan in drawn))
+        self.assertAlmostEqual(sum(not any(plan) for plan in drawn) / 2000, mix.text_rate, delta=0.04)
 
 
 class GrammarTests(unittest.TestCase):
@@ -187,7 +221,7 @@ class RunTests(unittest.TestCase):
             with open(os.path.join(folder, "log.jsonl"), encoding="utf-8") as file:
                 records = [json.loads(line) for line in file]
             self.assertEqual([record["step"] for record in records], [1, 2, 3, 4, 5, 6])
-            self.assertIn("prontoqa: latent", svg(records))
+            self.assertIn("prontoqa: latent", Curves(records).svg())
             place = os.path.join(folder, "checkpoint")
             measured = [Suite("prontoqa", pronto_cases(2), "test", 0.5)]
             result = evaluate(place, measured, [Mode.LATENT, Mode.NONE], True, 1, 2, dial_to=1, beyond=[Suite("prontoqa, odd", pronto_cases(1), "")],

@@ -1,14 +1,17 @@
 """`python3 -m unittest tests.test_vqvae`"""
 import json
 import os
+import random
 import tempfile
 import unittest
 
 import torch
 
-from tessera_training.train_vqvae import chunk, conclusion, new_word_weights, prompt_tail, train
+from tessera_training import quantizers
+from tessera_training.train_vqvae import TraceBatch, canonical_ids, conclusion, new_word_weights, prompt_tail, representative_vectors, train
+from tessera_training.tasks import Problem, Question, TaskSource
 from tessera_training.tokenizer import Tokenizer, build
-from tessera_training.vqvae import Codebook
+from tessera_training.vqvae import Codebook, chunks_of, padded
 from tests import tiny
 
 
@@ -23,7 +26,7 @@ class VqVaeTests(unittest.TestCase):
             with open(os.path.join(folder, "codebook.json"), encoding="utf-8") as file:
                 described = json.load(file)
             loaded = Codebook.load(folder)
-        self.assertLess(losses[-1], 0.6 * losses[0])
+        self.assertLess(losses[-1], 0.7 * losses[0])
         self.assertEqual((described["codes"], described["chunk_tokens"], described["max_steps"]), (24, 10, 24))
         self.assertGreater(described["measured"]["text_tokens_per_latent"], 4)
         self.assertEqual(loaded.codes.shape, (24, 8))
@@ -49,20 +52,91 @@ class VqVaeTests(unittest.TestCase):
             text = torch.tensor([[[5, 6, 0], [6, 7, 8]]])
             prompt = torch.tensor([[8, 9]])
 
-        self.assertEqual(new_word_weights(Batch, 4.0).tolist(), [[[4.0, 4.0, 1.0], [1.0, 4.0, 1.0]]])
+        self.assertEqual(new_word_weights(Batch, 4.0, torch.arange(300)).tolist(), [[[4.0, 4.0, 1.0], [1.0, 4.0, 1.0]]])
+
+    def test_variants_of_a_word_count_as_known(self):
+        tokenizer = Tokenizer(build(2))
+        canonical = canonical_ids(tokenizer)
+        traces = [("arithmetic", " have?", (" Tom depends on Leo.", " Tom has 5."))]
+        weights = new_word_weights(TraceBatch(traces, tokenizer, tiny.recipe()), 4.0, canonical)
+        self.assertEqual(weights[0, 1, :4].tolist(), [1.0, 4.0, 1.0, 1.0])  # ` Tom has`, ` 5`, `.`, padding
+
+    def test_straight_through_and_rotation_give_the_code_and_a_gradient(self):
+        torch.manual_seed(1)
+        vectors, codes = torch.randn(5, 8, requires_grad=True), torch.randn(5, 8)
+        weight = torch.randn(5, 8)
+        straight = quantizers.straight_through(vectors, codes)
+        torch.testing.assert_close(straight, codes)
+        (straight * weight).sum().backward()
+        torch.testing.assert_close(vectors.grad, weight)  # unchanged
+        vectors.grad = None
+        turned = quantizers.rotated(vectors, codes)
+        torch.testing.assert_close(turned, codes, atol=1e-5, rtol=1e-4)
+        (turned * weight).sum().backward()
+        scale = codes.norm(dim=-1) / vectors.detach().norm(dim=-1)
+        torch.testing.assert_close(vectors.grad.norm(dim=-1), scale * weight.norm(dim=-1), atol=1e-4, rtol=1e-3)  # turned and scaled
+        self.assertGreater((vectors.grad - weight).abs().max().item(), 0.1)
+
+    def test_finite_scalar_codes_are_a_grid_and_stay(self):
+        recipe = tiny.recipe()
+        recipe.codebook.quantizer, recipe.codebook.fsq_levels, recipe.codebook.code_dim, recipe.codebook.codes = "fsq", [3, 4, 2], 3, 24
+        with tempfile.TemporaryDirectory() as folder:
+            codebook = train(recipe, folder)
+        self.assertTrue(torch.equal(codebook.codes, quantizers.grid([3, 4, 2])))
+        self.assertEqual(codebook.codes[0].tolist(), [-1.0, -1.5, -0.5])
+        vectors = torch.tensor([[0.4, -9.0, 0.1]])
+        self.assertEqual(codebook.codes[codebook.nearest(vectors)].tolist(), [[0.0, -1.5, 0.5]])
+
+    def test_rotation_quantizer_trains(self):
+        recipe = tiny.recipe()
+        recipe.codebook.quantizer, recipe.codebook.steps = "rotation", 30
+        with tempfile.TemporaryDirectory() as folder:
+            train(recipe, folder)
+            with open(os.path.join(folder, "log.jsonl"), encoding="utf-8") as file:
+                records = [json.loads(line) for line in file]
+        self.assertGreater(records[-1]["commitment"], 0)
+        self.assertLess(records[-1]["reconstruction"], records[0]["reconstruction"])
+
+    def test_rare_steps_count_in_the_final_codes(self):
+        torch.manual_seed(2)
+        tokenizer, recipe = Tokenizer(build(24)), tiny.recipe()
+        codebook = Codebook(recipe.codebook, tokenizer.text_size).eval()
+        source = TaskSource("x", lambda rng, count, easy: Problem("x", "", tuple(
+            Question(" How many?", (" Tom has 5.",) if rng.random() < 0.99 else (" Tom has 87.",), " 5", 1) for _ in range(count))))
+        vectors = representative_vectors(codebook, tokenizer, [source], random.Random(3), 400)
+        usual = vectors[0]
+        self.assertEqual(len(vectors), 1600)
+        rare = (vectors - usual).abs().max(-1).values > 1e-4
+        self.assertAlmostEqual(rare.float().mean().item(), 0.25, delta=0.05)  # half of the distinct half; 1 % as drawn
 
     def test_steps_become_chunks(self):
-        tokenizer = Tokenizer(build(2))
-        self.assertEqual(len(chunk(tokenizer, " Every lempus is a numpus.", 10)), 10)
-        with self.assertRaises(ValueError):
-            chunk(tokenizer, " Every lempus is a numpus.", 4)
+        tokenizer, config = Tokenizer(build(2)), tiny.recipe().codebook
+        steps = (" Every lempus is a numpus.", " Tom is a lempus.")
+        found = chunks_of(tokenizer, steps, config)
+        self.assertEqual([tokenizer.decode(list(ids)) for ids in found], list(steps))
+        self.assertEqual(len(padded(found[0], 10)), 10)
+        config.chunk_tokens = 4
+        with self.assertRaisesRegex(ValueError, "Every lempus is a numpus.*5 tokens, a chunk holds 4"):
+            chunks_of(tokenizer, steps, config)
         self.assertEqual(prompt_tail([3, 4], 4), [0, 0, 3, 4])
+
+    def test_token_chunks_cut_the_text_every_so_many_tokens(self):
+        tokenizer, recipe = Tokenizer(build(2)), tiny.recipe()
+        recipe.codebook.chunking, recipe.codebook.chunk_tokens = "tokens", 4
+        steps = (" Every lempus is a numpus.", " Tom is a lempus.")
+        found = chunks_of(tokenizer, steps, recipe.codebook)
+        self.assertEqual([len(ids) for ids in found], [4, 4, 1])
+        self.assertEqual([token for ids in found for token in ids], tokenizer.encode("".join(steps)))
+        batch = TraceBatch([("prosqa", " Is Tom a lempus or numpus?", steps)], tokenizer, recipe)
+        self.assertEqual((batch.text.shape, batch.valid.tolist()), ((1, 3, 4), [[True] * 3]))
+        self.assertEqual(batch.text[0, 2].tolist(), [*found[2], 0, 0, 0])
 
     def test_conclusion_is_the_new_information(self):
         self.assertEqual(conclusion("prosqa", " Every lempus is a numpus."), "lempus")
         self.assertEqual(conclusion("prosqa", " Tom is a numpus."), "Tom")
         self.assertEqual(conclusion("prontoqa", " Every wumpus is an impus. Fae is an impus."), "impus")
         self.assertEqual(conclusion("prontoqa", " Every wumpus is not hot. Fae is not hot."), "not hot")
+        self.assertEqual([conclusion("arithmetic", step) for step in (" Start with Leo.", " Tom depends on Leo.", " Tom has 12.")], ["Leo", "Tom", "12"])
 
 
 if __name__ == "__main__":

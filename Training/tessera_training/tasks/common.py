@@ -5,6 +5,7 @@ follow `<think>` and `</think>` directly.
 """
 from __future__ import annotations
 
+import math
 import random
 import typing
 from dataclasses import dataclass, replace
@@ -46,6 +47,15 @@ def lower_case(problem: Problem) -> Problem:
     return replace(problem, facts=problem.facts.lower(), questions=tuple(replace(q, text=q.text.lower()) for q in problem.questions))
 
 
+def poisson(rng: random.Random, rate: float) -> int:
+    """A Poisson number with mean `rate`."""
+    limit, count, product = math.exp(-rate), 0, rng.random()
+    while product > limit:
+        count += 1
+        product *= rng.random()
+    return count
+
+
 @dataclass(frozen=True)
 class TaskSource:
     """Makes training problems of one task: `make(rng, question_count, easy)`.
@@ -61,13 +71,14 @@ class TaskSource:
 def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa: str = "", dead_end_rate: float = 0.15,
                  variant_rate: float = 0.0) -> list[TaskSource]:
     """The sources of a recipe's `tasks`, in its order; graphs of the file `exclude_prosqa` are never drawn."""
-    from . import arithmetic, prontoqa, prosqa  # they import this module
+    from . import arithmetic, maze, prontoqa, prosqa  # they import this module
 
     excluded = {prosqa.prompt_key(problem.prompt) for problem in prosqa.read_released(exclude_prosqa)} if exclude_prosqa else set()
     known = {
         "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded, dead_end_rate, variant_rate).make),
         "prontoqa": lambda: TaskSource("prontoqa", partial(prontoqa.make_problem, variant_rate=variant_rate)),
         "arithmetic": lambda: TaskSource("arithmetic", arithmetic.make_problem, prompt_factor=3),
+        "maze": lambda: TaskSource("maze", maze.make_problem, prompt_factor=2),
     }
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -8,12 +8,11 @@ so on in turn. Every line is an edge of the prompt. The released step order (one
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
 
-from .common import CONCEPTS, PERSONS, Problem, Question, lower_case
+from .common import CONCEPTS, PERSONS, Problem, Question, lower_case, poisson
 
 MAX_STEP_COUNT = 20
 UNREACHED = 99
@@ -59,14 +58,6 @@ def _distances(children: list[list[int]], start: int) -> list[int]:
     return distance
 
 
-def _poisson(rng: random.Random, rate: float) -> int:
-    limit, count, product = math.exp(-rate), 0, rng.random()
-    while product > limit:
-        count += 1
-        product *= rng.random()
-    return count
-
-
 def _draw(rng: random.Random, items: list[int], weights: list[float], count: int) -> list[int]:
     """Weighted draw without replacement."""
     items, weights, drawn = list(items), list(weights), []
@@ -90,7 +81,7 @@ def _try_graph(rng: random.Random, node_count: int, min_hops: int, max_hops: int
     label, depth = {0: 1, 1: 2}, {0: 0, 1: 0}  # label: bit 1 = below node 0, bit 2 = below node 1
     groups: dict[int, list[int]] = {0: [], 1: [0], 2: [1], 3: []}
     for node in range(2, node_count):
-        wanted, side = _poisson(rng, 1.5), rng.random()
+        wanted, side = poisson(rng, 1.5), rng.random()
         candidates = groups[1] if side <= 0.35 else groups[2] if side <= 0.8 else list(range(node))
         chosen = _draw(rng, candidates, [1.5 * depth[c] + 1 for c in candidates], min(wanted, len(candidates)))
         label[node] = 0
@@ -287,13 +278,19 @@ def read_released(path: str) -> list[ReleasedProblem]:
     """Reads a released ProsQA file (JSON list); it is for evaluation only."""
     problems = []
     with open(path, encoding="utf-8") as file:
-        entries = json.load(file)
-    for entry in entries:
-        in_degree = [0] * len(entry["idx_to_symbol"])
-        for _, child in entry["edges"]:
-            in_degree[child] += 1
-        problems.append(ReleasedProblem(entry["question"], " " + entry["answer"].strip(), in_degree[entry["target"]],
-                                        in_degree[entry["neg_target"]]))
+        try:
+            entries = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON: {error}") from None
+    for index, entry in enumerate(entries):
+        try:
+            in_degree = [0] * len(entry["idx_to_symbol"])
+            for _, child in entry["edges"]:
+                in_degree[child] += 1
+            problems.append(ReleasedProblem(entry["question"], " " + entry["answer"].strip(), in_degree[entry["target"]],
+                                            in_degree[entry["neg_target"]]))
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: entry {index}: not a ProsQA problem ({type(error).__name__}: {error})") from None
     return problems
 
 

@@ -1,0 +1,32 @@
+"""Writing and command-line habits that all scripts share: nothing half-written, one line for an error."""
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from typing import Callable, Iterator
+
+
+@contextlib.contextmanager
+def written_together(folder: str) -> Iterator[str]:
+    """A temporary folder whose files move into `folder` when all of them are written; after an exception none do."""
+    temporary = folder.rstrip("/\\") + ".part"
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.makedirs(temporary)
+    try:
+        yield temporary
+        os.makedirs(folder, exist_ok=True)
+        for name in sorted(os.listdir(temporary)):
+            os.replace(os.path.join(temporary, name), os.path.join(folder, name))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a script; bad input ends it with one line that says what is wrong, and exit status 2."""
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,244 @@
+"""Keys-Finding Maze: walk through 3x3 rooms to a goal, past coloured doors that need their key; one key can be carried at a time.
+
+There is no public generator; this one follows the published description. Rooms form a grid, each is 3x3 cells; doors are in the
+middle of shared walls, and some are locked with a colour whose key lies where it can be reached before. Every sentence holds cells as "x y", from the
+lower left corner, counted from 0. The steps are a plan: which key to take, which door to open, then the goal. The answer is the sequence of moves:
+`up down left right`, `take` (drops what was carried) and `open` (the locked door beside the cell, with the carried key; it stays open).
+An answer counts as feasible when `walk` reaches the goal; 1-Feasible-10 asks for one feasible answer in ten samples.
+Print some: `python3 -m tessera_training.tasks --task maze`.
+"""
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+from .common import Problem, Question
+
+COLOURS = "red blue green yellow".split()
+SIDE = 3  # cells of a room's side
+MOVES = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
+EXTRA_DOOR_RATE = 0.25
+LOCK_RATE = 0.5
+
+WORDS = ("up down left right take open Take Open Reach There are rooms. door joins and the The key is at goal A An What moves lead from "
+         "to by").split() + COLOURS
+
+Cell = tuple[int, int]
+Wall = frozenset  # of two neighbouring cells
+
+
+@dataclass
+class Maze:
+    """Cells are (x, y); `doors` maps the two cells beside a door to its colour (None: open)."""
+
+    columns: int
+    rows: int
+    start: Cell
+    goal: Cell
+    doors: dict[Wall, str | None] = field(default_factory=dict)
+    keys: dict[str, Cell] = field(default_factory=dict)
+
+    def inside(self, cell: Cell) -> bool:
+        return 0 <= cell[0] < SIDE * self.columns and 0 <= cell[1] < SIDE * self.rows
+
+    def passable(self, a: Cell, b: Cell, opened: set[Wall]) -> bool:
+        """Whether one step leads from a to b with these doors opened."""
+        if not self.inside(b):
+            return False
+        if room_of(a) == room_of(b):
+            return True
+        wall = frozenset((a, b))
+        return wall in self.doors and (self.doors[wall] is None or wall in opened)
+
+
+def room_of(cell: Cell) -> Cell:
+    return cell[0] // SIDE, cell[1] // SIDE
+
+
+def neighbours(cell: Cell) -> list[tuple[str, Cell]]:
+    return [(name, (cell[0] + dx, cell[1] + dy)) for name, (dx, dy) in MOVES.items()]
+
+
+def door_between(a: Cell, b: Cell) -> Wall:
+    """The two cells in the middle of the wall between neighbouring rooms a and b."""
+    def middle(room: Cell, other: Cell) -> Cell:
+        return SIDE * room[0] + 1 + other[0] - room[0], SIDE * room[1] + 1 + other[1] - room[1]
+
+    return frozenset((middle(a, b), middle(b, a)))
+
+
+def shortest(maze: Maze, start: Cell, goal: Cell, opened: set[Wall]) -> list[str] | None:
+    """Moves of a shortest way, None when there is none."""
+    came: dict[Cell, tuple[Cell, str]] = {start: (start, "")}
+    queue = deque([start])
+    while queue:
+        cell = queue.popleft()
+        if cell == goal:
+            moves = []
+            while cell != start:
+                cell, move = came[cell]
+                moves.append(move)
+            return moves[::-1]
+        for move, after in neighbours(cell):
+            if after not in came and maze.passable(cell, after, opened):
+                came[after] = (cell, move)
+                queue.append(after)
+    return None
+
+
+def make_maze(rng: random.Random, columns: int, rows: int) -> Maze:
+    """Rooms are joined one after the other; a locked door's key lies in a room that was joined before, so every maze can be solved."""
+    rooms = [(x, y) for x in range(columns) for y in range(rows)]
+    cells = {room: [(SIDE * room[0] + dx, SIDE * room[1] + dy) for dx in range(SIDE) for dy in range(SIDE)] for room in rooms}
+    first = rng.choice(rooms)
+    maze = Maze(columns, rows, rng.choice(cells[first]), (0, 0))
+    joined, used = [first], {maze.start}
+    colours = rng.sample(COLOURS, len(COLOURS))
+    while len(joined) < len(rooms):
+        room, other = rng.choice([(a, b) for a in joined for _, b in neighbours(a) if b in cells and b not in joined])
+        colour = colours.pop() if colours and rng.random() < LOCK_RATE else None
+        maze.doors[door_between(room, other)] = colour
+        if colour:
+            place = rng.choice([cell for known in joined for cell in cells[known] if cell not in used])
+            maze.keys[colour] = place
+            used.add(place)
+        joined.append(other)
+    for room in rooms:
+        for _, other in neighbours(room):
+            wall = door_between(room, other)
+            if other in cells and room < other and wall not in maze.doors and rng.random() < EXTRA_DOOR_RATE:
+                maze.doors[wall] = rng.choice(list(maze.keys)) if maze.keys and rng.random() < LOCK_RATE else None
+    far = [room for room in rooms if room != first]
+    maze.goal = rng.choice([cell for room in (far or rooms) for cell in cells[room] if cell not in used])
+    return maze
+
+
+def solve(maze: Maze) -> tuple[list[str], list[str]]:
+    """A plan in steps and its moves: of the locked doors that can be opened next, the one that leaves fewest locked doors before the goal,
+    of these the nearest; until the goal can be reached. Doors stay open, so the plan always ends.
+    """
+    cell, carried, places, opened = maze.start, None, dict(maze.keys), set()
+    steps, moves = [], []
+    while True:
+        way = shortest(maze, cell, maze.goal, opened)
+        if way is not None:
+            return steps + [f" Reach the goal at {maze.goal[0]} {maze.goal[1]}."], moves + way
+        _, _, wall, before, colour, to_key, to_door = min(_openings(maze, cell, carried, places, opened))
+        if colour != carried:
+            place = places.pop(colour)
+            if carried:
+                places[carried] = place  # one key at a time: the other stays where this one lay
+            steps.append(f" Take the {colour} key at {place[0]} {place[1]}.")
+            moves += [*to_key, "take"]
+            carried = colour
+        steps.append(f" Open the {colour} door at {before[0]} {before[1]}.")
+        moves += [*to_door, "open"]
+        opened.add(frozenset(wall))
+        cell = before
+
+
+def _openings(maze: Maze, cell: Cell, carried: str | None, places: dict[str, Cell], opened: set[Wall]) -> list[tuple]:
+    """Doors that can be opened next: (locked doors left before the goal, moves, door, cell before it, colour, way to key, way to door)."""
+    found = []
+    for wall, colour in maze.doors.items():
+        if colour is None or wall in opened:
+            continue
+        key = cell if colour == carried else places[colour]
+        to_key = shortest(maze, cell, key, opened)
+        if to_key is None:
+            continue
+        left = _locked_doors_left(maze, opened | {wall})
+        for before in sorted(wall):
+            to_door = shortest(maze, key, before, opened)
+            if to_door is not None:
+                found.append((left, len(to_key) + len(to_door), sorted(wall), before, colour, to_key, to_door))
+    return found
+
+
+def _locked_doors_left(maze: Maze, opened: set[Wall]) -> int:
+    """Fewest locked doors on a way from the start to the goal."""
+    best, queue = {maze.start: 0}, deque([maze.start])
+    while queue:
+        cell = queue.popleft()
+        for _, after in neighbours(cell):
+            wall = frozenset((cell, after))
+            if not maze.inside(after) or (room_of(cell) != room_of(after) and wall not in maze.doors):
+                continue
+            locked = room_of(cell) != room_of(after) and maze.doors[wall] is not None and wall not in opened
+            cost = best[cell] + locked
+            if cost < best.get(after, 1 << 30):
+                best[after] = cost
+                queue.appendleft(after) if not locked else queue.append(after)
+    return best[maze.goal]
+
+
+def walk(maze: Maze, moves: list[str]) -> bool:
+    """Whether the moves are all possible and end at the goal."""
+    cell, carried, opened = maze.start, None, set()
+    places = dict(maze.keys)
+    for move in moves:
+        if move in MOVES:
+            after = cell[0] + MOVES[move][0], cell[1] + MOVES[move][1]
+            if not maze.passable(cell, after, opened):
+                return False
+            cell = after
+        elif move == "take":
+            found = next((colour for colour, place in places.items() if place == cell), None)
+            if found is None:
+                return False
+            if carried:
+                places[carried] = cell
+            del places[found]
+            carried = found
+        elif move == "open":
+            beside = [wall for wall, colour in maze.doors.items() if cell in wall and colour == carried and wall not in opened]
+            if not carried or not beside:
+                return False
+            opened.add(beside[0])
+        else:
+            return False
+    return cell == maze.goal
+
+
+def describe(rng: random.Random, maze: Maze) -> str:
+    sentences = []
+    for wall, colour in maze.doors.items():
+        (ax, ay), (bx, by) = sorted(wall)
+        sentences.append(f"{'A ' + colour if colour else 'An open'} door joins {ax} {ay} and {bx} {by}.")
+    sentences += [f"The {colour} key is at {x} {y}." for colour, (x, y) in maze.keys.items()]
+    rng.shuffle(sentences)
+    return f"There are {maze.columns} by {maze.rows} rooms. " + " ".join(sentences)
+
+
+def read(prompt: str) -> Maze:
+    """The maze that a prompt tells (for checking answers against the text alone)."""
+    columns, rows = map(int, re.search(r"There are (\d) by (\d) rooms\.", prompt).groups())
+    sx, sy, gx, gy = map(int, re.search(r"from (\d+) (\d+) to (\d+) (\d+)\?", prompt).groups())
+    maze = Maze(columns, rows, (sx, sy), (gx, gy))
+    for kind, ax, ay, bx, by in re.findall(r"An? (\w+) door joins (\d+) (\d+) and (\d+) (\d+)\.", prompt):
+        maze.doors[frozenset(((int(ax), int(ay)), (int(bx), int(by))))] = None if kind == "open" else kind
+    maze.keys = {colour: (int(x), int(y)) for colour, x, y in re.findall(r"The (\w+) key is at (\d+) (\d+)\.", prompt)}
+    return maze
+
+
+def feasible(prompt: str, answer: str) -> bool:
+    """Whether an answer's moves lead to the goal of the prompt's maze."""
+    return walk(read(prompt), answer.replace(".", "").split())
+
+
+def make_problem(rng: random.Random, question_count: int, easy: bool, columns: int | None = None, rows: int | None = None) -> Problem:
+    """2 to 3 by 2 to 3 rooms (easy: 2 by 1 or 1 by 2); every question starts elsewhere in the start's room."""
+    if easy:
+        columns, rows = columns or rng.choice((1, 2)), rows or 2
+    maze = make_maze(rng, columns or rng.randint(2, 3), rows or rng.randint(2, 3))
+    facts, questions, room = describe(rng, maze), [], room_of(maze.start)
+    for _ in range(question_count):
+        steps, moves = solve(maze)
+        text = f" What moves lead from {maze.start[0]} {maze.start[1]} to {maze.goal[0]} {maze.goal[1]}?"
+        questions.append(Question(text, tuple(steps), " " + " ".join(moves) + ".", len(steps)))
+        maze.start = SIDE * room[0] + rng.randrange(SIDE), SIDE * room[1] + rng.randrange(SIDE)
+        maze.goal = rng.choice([(x, y) for x in range(SIDE * maze.columns) for y in range(SIDE * maze.rows)
+                                if (x, y) not in maze.keys.values() and (x, y) != maze.start])
+    return Problem("maze", facts, tuple(questions))
