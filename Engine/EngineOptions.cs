@@ -51,11 +51,10 @@ public sealed record EngineOptions
     internal TimeSpan HintPatience { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Checks the engine's bookkeeping after every step, not only when idle; always so in debug builds.</summary>
-    internal bool ChecksEveryStep { get; init; } =
 #if DEBUG
-        true;
+    internal bool ChecksEveryStep { get; init; } = true;
 #else
-        false;
+    internal bool ChecksEveryStep { get; init; }
 #endif
 
     /// <summary>
