@@ -40,7 +40,10 @@ internal sealed class PrefixCache(IModelRunner runner, int firstSlot, int entryC
     /// <summary>Prompt tokens that were copied.</summary>
     public long HitTokens { get; private set; }
 
-    /// <summary>The longest prefix that can be copied; of length 0 when there is none worth it. At least one position is left to compute.</summary>
+    /// <summary>
+    /// The longest prefix that can be copied; of length 0 when there is none worth it. Only positions that were run as a prompt are copied, and at least two are
+    /// left to be run as one, so that a copied prefix cannot change a token.
+    /// </summary>
     /// <param name="sequence">A sequence with ids and no slot.</param>
     /// <param name="living">Sequences with a slot.</param>
     public PrefixHit Find(Sequence sequence, IEnumerable<Sequence> living)
@@ -51,12 +54,12 @@ internal sealed class PrefixCache(IModelRunner runner, int firstSlot, int entryC
             return best;
         }
 
-        var limit = sequence.PendingCount - 1;
+        var limit = sequence.PromptCount - 2;
         foreach (var other in living)
         {
             if (other.Request.CacheSalt == sequence.Request.CacheSalt)
             {
-                var length = CommonLength(sequence, other.Ids.Span[..other.ComputedCount], limit);
+                var length = CommonLength(sequence, other.Ids.Span[..Math.Min(other.ComputedCount, other.PromptCount)], limit);
                 best = length > best.Length ? new PrefixHit(other, -1, length) : best;
             }
         }
@@ -71,7 +74,7 @@ internal sealed class PrefixCache(IModelRunner runner, int firstSlot, int entryC
             }
         }
 
-        if (best.Length < MinLength && best.Length < limit)
+        if (best.Length < MinLength)
         {
             return default;
         }

@@ -84,7 +84,7 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
     public IReadOnlyList<Sequence> Admit()
     {
         _admitted.Clear();
-        var budget = limits.PrefillChunk - (slots.Prefilling is { } running ? StepPolicy.PrefillCount(running.ComputedCount, running.Ids.Length, limits.PrefillChunk) : 0);
+        var budget = limits.PrefillChunk - (slots.Prefilling is { } running ? StepPolicy.PrefillCount(running.ComputedCount, running.PromptCount, limits.PrefillChunk) : 0);
         var batch = new PromptBatch();
         while (queue.First is { } sequence && TryAdmit(sequence, ref budget, ref batch))
         {
@@ -99,11 +99,6 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
     /// </summary>
     public ScheduledStep PlanStep()
     {
-        if (PlanForced() is { } forced)
-        {
-            return forced;
-        }
-
         var rows = new List<ScheduledRow>(slots.ActiveCount);
         var decode = new SequenceSlice[slots.Decoding.Count];
         for (var slot = 0; slot < decode.Length; slot++)
@@ -111,7 +106,7 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
             var sequence = slots.Decoding[slot];
             decode[slot] = new SequenceSlice(slot, sequence.Ids, sequence.ComputedCount, 1, WantsLogits: true);
 
-            // A sequence with forced tokens behind its last sampled one catches up, and samples when it has.
+            // A sequence with forced tokens behind its last sampled one, or that is run again, catches up in steps that are made anyway, and samples when it has.
             if (sequence.PendingCount == 1)
             {
                 rows.Add(new ScheduledRow(sequence, slot));
@@ -122,7 +117,7 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         for (var i = 0; i < prompts.Length; i++)
         {
             var sequence = slots.Prompts[i];
-            prompts[i] = new SequenceSlice(sequence.Slot, sequence.Ids, 0, sequence.Ids.Length, WantsLogits: true);
+            prompts[i] = new SequenceSlice(sequence.Slot, sequence.Ids, 0, sequence.PromptCount, WantsLogits: true);
             AddRows(rows, sequence, decode.Length + i);
         }
 
@@ -138,8 +133,6 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
     /// <summary>Notes that a step has run; prompts that are complete join the decoding sequences, and their followers get copies.</summary>
     public void Advance(ScheduledStep step)
     {
-        // Forced tokens of the only sequence run as a chunk in its own slot.
-        var isForced = step.Plan is { Decode.Count: 0, Prefill: not null } && slots.Prefilling is null;
         foreach (var slice in step.Plan.Decode)
         {
             slots.Decoding[slice.Slot].Advance(1);
@@ -147,15 +140,15 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
 
         foreach (var sequence in slots.Prompts)
         {
-            sequence.Advance(sequence.Ids.Length);
+            sequence.Advance(sequence.PromptCount);
         }
 
         slots.EndPrompts();
         if (step.Plan.Prefill is { } chunk)
         {
-            var sequence = isForced ? slots.Decoding[0] : slots.Prefilling!;
+            var sequence = slots.Prefilling!;
             sequence.Advance(chunk.Count);
-            if (!isForced && chunk.WantsLogits)
+            if (sequence.ComputedCount == sequence.PromptCount)
             {
                 slots.EndPrefill();
             }
@@ -240,8 +233,14 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         return all;
     }
 
+    // One that is run again has its next tokens already.
     private static void AddRows(List<ScheduledRow> rows, Sequence sequence, int logitsRow)
     {
+        if (sequence.Ids.Length > sequence.PromptCount)
+        {
+            return;
+        }
+
         rows.Add(new ScheduledRow(sequence, logitsRow));
         foreach (var follower in sequence.Followers)
         {
@@ -265,29 +264,23 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         }
 
         var hit = FindPrefix(sequence);
-        var left = sequence.Ids.Length - hit.Length;
-        var isDecode = left == 1 && hit.Length > 0 && sequence.SlotDemand == 1;
-        var isPrompt = hit.Length == 0 && left <= limits.PrefillChunk;
-        if (!isDecode && (isPrompt ? !batch.Fits(left, budget) : budget <= 0 || slots.Prefilling is not null))
+        var isWhole = hit.Length == 0 && sequence.PromptCount <= limits.PrefillChunk;
+        if (isWhole ? !batch.Fits(sequence.PromptCount, budget) : budget <= 0 || slots.Prefilling is not null)
         {
             return false;
         }
 
         queue.Remove(sequence);
         NoteAdmission(sequence, hit.Length);
-        if (isDecode)
-        {
-            slots.BeginDecoding(sequence, hit);
-        }
-        else if (isPrompt)
+        if (isWhole)
         {
             slots.BeginPrompt(sequence);
-            batch = batch.With(left);
+            batch = batch.With(sequence.PromptCount);
         }
         else
         {
             slots.BeginPrefill(sequence, hit);
-            budget -= StepPolicy.PrefillCount(hit.Length, sequence.Ids.Length, budget);
+            budget -= StepPolicy.PrefillCount(hit.Length, sequence.PromptCount, budget);
         }
 
         return true;
@@ -336,24 +329,12 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         }
     }
 
-    // Several positions of one sequence run in one call only when it is alone: beside others it catches up a position per step, in calls that are made anyway.
-    private ScheduledStep? PlanForced()
-    {
-        if (slots is not { Decoding: [{ PendingCount: > 1 } only], Prompts.Count: 0, Prefilling: null })
-        {
-            return null;
-        }
-
-        var slice = new SequenceSlice(only.Slot, only.Ids, only.ComputedCount, only.PendingCount, WantsLogits: true);
-        return new ScheduledStep(new StepPlan([], slice), [new ScheduledRow(only, 0)]);
-    }
-
     private SequenceSlice PlanPrefill(Sequence sequence, SequenceSlice[] prompts)
     {
         var budget = limits.PrefillChunk - (prompts.Length == 0 ? 0 : prompts.Length * prompts.Max(prompt => prompt.Count));
-        var count = StepPolicy.PrefillCount(sequence.ComputedCount, sequence.Ids.Length, Math.Max(1, budget));
-        var isLast = sequence.ComputedCount + count == sequence.Ids.Length;
-        return new SequenceSlice(sequence.Slot, sequence.Ids, sequence.ComputedCount, count, isLast);
+        var count = StepPolicy.PrefillCount(sequence.ComputedCount, sequence.PromptCount, budget);
+        var wantsLogits = sequence.ComputedCount + count == sequence.Ids.Length;
+        return new SequenceSlice(sequence.Slot, sequence.Ids, sequence.ComputedCount, count, wantsLogits);
     }
 
     /// <summary>Whole prompts that run in one call.</summary>

@@ -80,7 +80,13 @@ internal sealed class Sequence
     /// <summary>Prompt positions that were copied instead of computed when it first got a slot.</summary>
     public int CachedCount { get; private set; }
 
-    /// <summary>Ids whose positions are not in the slot: one for a sequence that decodes, more when some of its ids were forced.</summary>
+    /// <summary>
+    /// Positions that are run as a prompt: prompt, <c>&lt;think&gt;</c> and what was forced after it. All later ones are run one at a time, also when the sequence is
+    /// run again: the runtime computes single positions with another kernel, whose last bits differ, and a sequence must get the same tokens whatever happened to it.
+    /// </summary>
+    public int PromptCount { get; private set; }
+
+    /// <summary>Ids whose positions are not in the slot: one for a sequence that decodes, more when ids were forced or the sequence is run again.</summary>
     public int PendingCount => _idCount - ComputedCount;
 
     /// <summary>Tokens generated so far.</summary>
@@ -135,6 +141,8 @@ internal sealed class Sequence
             _forced.Enqueue((id, Grammar.Phase));
             Append(id);
         }
+
+        PromptCount = _idCount;
     }
 
     /// <summary>Takes a slot.</summary>

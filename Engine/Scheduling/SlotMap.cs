@@ -4,7 +4,7 @@ namespace Tessera.Engine.Scheduling;
 
 /// <summary>
 /// Which sequence is in which slot. Decoding sequences are always in slots 0..n-1. Whole prompts of the step that is planned follow in the next slots; they
-/// decode after it. A sequence whose ids take several steps, or begin in a copied prefix, is in any slot above. When a decoding sequence leaves, the last one
+/// decode after it. A sequence whose prompt takes several steps, or begin in a copied prefix, is in any slot above. When a decoding sequence leaves, the last one
 /// moves into its slot.
 /// </summary>
 internal sealed class SlotMap(IModelRunner runner, int slotCount)
@@ -15,10 +15,10 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     /// <summary>Decoding sequences; the index is the slot.</summary>
     public IReadOnlyList<Sequence> Decoding => _decoding;
 
-    /// <summary>Sequences whose whole ids run in the step that is planned.</summary>
+    /// <summary>Sequences whose whole prompts run in the step that is planned.</summary>
     public IReadOnlyList<Sequence> Prompts => _prompts;
 
-    /// <summary>The sequence whose ids are being run in chunks; null when there is none.</summary>
+    /// <summary>The sequence whose prompt is being run in chunks; null when there is none.</summary>
     public Sequence? Prefilling { get; private set; }
 
     /// <summary>Slots that are taken, or promised to followers.</summary>
@@ -92,18 +92,6 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         sequence.Admit(_decoding.Count, hit.Length);
         Prefilling = sequence;
         Copy(hit, sequence.Slot);
-    }
-
-    /// <summary>Has a waiting sequence, of which all but the last position are copied, decode at once.</summary>
-    public void BeginDecoding(Sequence sequence, PrefixHit hit)
-    {
-        RequireRoom(sequence);
-        var slot = _decoding.Count;
-        KeepFree(slot, 1);
-        sequence.Admit(slot, hit.Length);
-        sequence.BeginDecoding(slot);
-        _decoding.Add(sequence);
-        Copy(hit, slot);
     }
 
     /// <summary>Gives the whole prompts the slots directly above the decoding ones.</summary>
@@ -221,7 +209,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         }
 
         if (Prefilling is { } prefilling
-            && (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling || prefilling.PendingCount < 1))
+            && (prefilling.Slot < _decoding.Count || prefilling.Slot >= slotCount || prefilling.Status != SequenceStatus.Prefilling || prefilling.ComputedCount >= prefilling.PromptCount))
         {
             throw new InvalidOperationException(
                 $"prefilling sequence is {prefilling.Status} in slot {prefilling.Slot}, {_decoding.Count} decoding, {slotCount} slots");

@@ -216,7 +216,7 @@ public sealed unsafe class KvCacheTests
     }
 
     /// <summary>Resident size of the mapping that starts at an address, or holds it.</summary>
-    private static int ResidentKiB(nint address)
+    internal static int ResidentKiB(nint address)
     {
         var inside = false;
         foreach (var line in File.ReadLines("/proc/self/smaps"))

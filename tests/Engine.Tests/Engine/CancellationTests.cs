@@ -34,7 +34,7 @@ public sealed class CancellationTests
         using var gate = new StepGate();
         harness.Runner.BeforeRun = _ => gate.Pass();
 
-        var generation = harness.Submit(harness.Request("auto", " Tom Tom Tom Tom"));
+        var generation = harness.Submit(harness.Request("auto", " Tom Tom Tom Tom Tom Tom Tom Tom"));
         await gate.WhenArrivedAsync();
         gate.Allow();
         await gate.WhenArrivedAsync();
@@ -43,7 +43,7 @@ public sealed class CancellationTests
 
         var response = await Response.ReadAsync(generation);
         Assert.Equal(FinishReason.Cancelled, response.Finished.Reason);
-        Assert.Equal(new Usage(5, 0, 0, 0, 0, 0), response.Usage);
+        Assert.Equal(new Usage(9, 0, 0, 0, 0, 0), response.Usage);
         harness.AssertEmpty();
     }
 

@@ -3,19 +3,18 @@ using Tessera.Testing;
 
 namespace Tessera.Engine.Tests.Engine;
 
-/// <summary>Tokens that the grammar forces cost no model call of their own.</summary>
+/// <summary>Tokens that the grammar forces run with the prompt, or with a step that is made anyway.</summary>
 public sealed class ForcedTokenTests
 {
     // Steps of a request with log probabilities: every token comes from a step of its own.
     [Theory]
     [InlineData("latent", null, null, 1)]
-    [InlineData("latent", 1, null, 2)]
-    [InlineData("latent", 2, null, 2)]
+    [InlineData("latent", 1, null, 1)]
     [InlineData("none", null, null, 1)]
-    [InlineData("text", null, 3, 1)]
-    [InlineData("latent", null, 4, 3)]
     [InlineData("auto", null, 0, 1)]
-    public async Task ForcedTokens_OfOneSequence_SaveTheirSteps(string mode, int? latentBudget, int? thinkingBudget, int forced)
+    [InlineData("text", null, 3, 0)]
+    [InlineData("text", null, null, 0)]
+    public async Task ForcedTokens_AfterThePrompt_RunWithIt(string mode, int? latentBudget, int? thinkingBudget, int forced)
     {
         await using var harness = await EngineHarness.StartAsync();
         var input = new GenerationInput { Prompt = " Tom", Mode = mode, LatentBudget = latentBudget, ThinkingBudget = thinkingBudget };

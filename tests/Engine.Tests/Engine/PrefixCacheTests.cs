@@ -16,13 +16,13 @@ public sealed class PrefixCacheTests
         var second = await harness.RunAsync(Input(Twenty));
         var longer = await harness.RunAsync(Input(Twenty + " Every"));
 
-        // 20 ids and <think>; the last position is run for its logits. <think> stands elsewhere in the longer prompt.
+        // 20 ids and <think>; the last two positions are run. <think> stands elsewhere in the longer prompt.
         Assert.Equal((21, 0), (first.Usage.PromptTokens, first.Usage.CachedTokens));
-        Assert.Equal(20, second.Usage.CachedTokens);
+        Assert.Equal(19, second.Usage.CachedTokens);
         Assert.Equal(20, longer.Usage.CachedTokens);
-        Assert.Equal(first.Fingerprint.Replace("CachedTokens = 0", "CachedTokens = 20", StringComparison.Ordinal), second.Fingerprint);
+        Assert.Equal(first.Fingerprint.Replace("CachedTokens = 0", "CachedTokens = 19", StringComparison.Ordinal), second.Fingerprint);
         var status = harness.Engine.GetStatus();
-        Assert.Equal((21 + 21 + 22, 40), (status.PrefixCacheQueriedTokens, status.PrefixCacheHitTokens));
+        Assert.Equal((21 + 21 + 22, 39), (status.PrefixCacheQueriedTokens, status.PrefixCacheHitTokens));
         Assert.Equal((21 + 22) * 1024, status.KvBytesResident);
         Assert.Equal(0, status.KvBytesInUse);
     }
@@ -42,13 +42,13 @@ public sealed class PrefixCacheTests
 
         var responses = await Task.WhenAll(Response.ReadAsync(running), Response.ReadAsync(second));
 
-        Assert.Equal(20, responses[1].Usage.CachedTokens);
+        Assert.Equal(19, responses[1].Usage.CachedTokens);
         Assert.Equal(responses[0].Answer, responses[1].Answer);
         Assert.Equal(responses[0].ReasoningIds, responses[1].ReasoningIds);
     }
 
     [Theory]
-    [InlineData("a", "a", 20)]
+    [InlineData("a", "a", 19)]
     [InlineData("a", "b", 0)]
     [InlineData("a", null, 0)]
     [InlineData(null, "a", 0)]
@@ -82,12 +82,12 @@ public sealed class PrefixCacheTests
         string[] prompts = [" Every" + Twenty, " no" + Twenty, " yes" + Twenty];
         await harness.RunAsync(Input(prompts[0]));
         await harness.RunAsync(Input(prompts[1]));
-        Assert.Equal(21, (await harness.RunAsync(Input(prompts[0]))).Usage.CachedTokens);
+        Assert.Equal(20, (await harness.RunAsync(Input(prompts[0]))).Usage.CachedTokens);
 
         await harness.RunAsync(Input(prompts[2]));
 
         Assert.Equal(2 * 22 * 1024, harness.Engine.GetStatus().KvBytesResident);
-        Assert.Equal(21, (await harness.RunAsync(Input(prompts[0]))).Usage.CachedTokens);
+        Assert.Equal(20, (await harness.RunAsync(Input(prompts[0]))).Usage.CachedTokens);
         Assert.Equal(0, (await harness.RunAsync(Input(prompts[1]))).Usage.CachedTokens);
     }
 

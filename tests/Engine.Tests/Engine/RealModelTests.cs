@@ -1,5 +1,6 @@
 using Tessera.Engine.Execution;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Tests.Caching;
 using Tessera.Models;
 using Tessera.Testing;
 using Tessera.Testing.Graphs;
@@ -51,6 +52,30 @@ public sealed class RealModelTests
         Assert.Equal(alone, batched.Select(response => response.Fingerprint));
         Assert.True(alone.Distinct().Count() > 4, "the responses are too much alike to show anything");
         Assert.Equal(0, engine.GetStatus().KvPositionsInUse);
+    }
+
+    [Fact]
+    public async Task Memory_AfterABurst_GoesBack()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "memory is given back on Linux only");
+        using var folder = new TemporaryFolder();
+        var architecture = TinyDecoderArchitecture(0);
+        TinyDecoderGraph.Save(folder["decoder.onnx"], architecture);
+        var options = new EngineOptions { MaxSlots = 8, Threads = 1, PrefixCacheEntries = 0, ChecksEveryStep = true };
+        var runner = new OnnxModelRunner(folder["decoder.onnx"], architecture, TestModel.Vocabulary.PadId, options);
+        await using var engine = new InferenceEngine(TestModel.Package, runner, null, options, TimeProvider.System);
+        await engine.WaitUntilStartedAsync();
+        var pool = runner.Cache.Keys(0, 0);
+
+        var inputs = Enumerable.Range(0, 12).Select(i => InputOf(i + 1) with { Prompt = string.Concat(Enumerable.Repeat(" Tom", 150)), MaxTokens = 100 });
+        await Task.WhenAll(inputs.Select(input => RunAsync(engine, input)));
+
+        var status = engine.GetStatus();
+        Assert.True(status.KvBytesPeak > 300 * runner.KvBytesPerPosition, $"the burst was none: {status}");
+        Assert.Equal(0, status.KvBytesResident);
+
+        // Slots of this small shape share pages with their neighbours, which stay until both are free in one call: one page per border at most.
+        Assert.InRange(KvCacheTests.ResidentKiB(pool), 0, 4 * 9);
     }
 
     private static Architecture TinyDecoderArchitecture(int ngramEmbeddings) =>

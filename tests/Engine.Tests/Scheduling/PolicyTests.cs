@@ -29,6 +29,12 @@ public sealed class PolicyTests
     [InlineData(0, 10, 4, 4)]
     [InlineData(8, 10, 4, 2)]
     [InlineData(0, 10, 256, 10)]
-    public void PrefillCount_OfPrompt_IsAChunkOrTheRest(int computed, int prompt, int chunk, int expected) =>
+    [InlineData(0, 10, 9, 8)]
+    [InlineData(8, 13, 4, 3)]
+    [InlineData(0, 10, 1, 2)]
+    [InlineData(0, 10, -5, 2)]
+    [InlineData(7, 10, 2, 3)]
+    [InlineData(0, 2, 1, 2)]
+    public void PrefillCount_OfPrompt_IsAChunkOrTheRestAndNeverLeavesOne(int computed, int prompt, int chunk, int expected) =>
         Assert.Equal(expected, StepPolicy.PrefillCount(computed, prompt, chunk));
 }
