@@ -117,6 +117,9 @@ class DataTests(unittest.TestCase):
 
     def test_recipes_refuse_unknown_keys_and_bad_values(self):
         self.assertEqual(recipe.parse({"codebook": {"codes": 9}}).codebook.max_steps, 64)
+        with open(os.path.join(HERE, "..", "recipes", "finetune_gsm8k.toml"), "rb") as file:
+            shipped = recipe.load(file.name)
+        self.assertEqual((shipped.codebook.codes, shipped.codebook.chunk_tokens, shipped.latents.chunks), (1024, 16, "tokens"))
         for values, named in (({"trian": {}}, "trian"), ({"codebook": {"kodes": 1}}, "codebook.kodes"), ({"mix": {"text_rate": 0.9}}, "mix"),
                               ({"train": {"batch": 0}}, "train.batch"), ({"latents": {"rows": "zero"}}, "latents.rows"), ({"codebook": 3}, "codebook"),
                               ({"data": {"validation_share": 1.0}}, "data.validation_share"), ({"train": {"steps": "many"}}, "train.steps")):
@@ -310,6 +313,35 @@ class RunTests(unittest.TestCase):
         prepared = opened(BASE)
         with self.assertRaisesRegex(CheckpointError, "train.batch: expected a multiple of the 3 processes, found 4"):
             FinetuneRun(prepared, BASE, devices.Placement(devices.CPU, 0, 3))
+
+
+class LearningTests(unittest.TestCase):
+    def test_a_run_learns_its_problems_in_every_mode(self):
+        """All parts together: rows, codes, training, checkpoint, decoding under the grammar, answers."""
+        data_file, out = os.path.join(FOLDER, "few.jsonl"), os.path.join(FOLDER, "few")
+        with open(data_file, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(problem) + "\n" for problem in PROBLEMS[:12:3])
+        made = made_recipe()
+        made.data.file, made.data.validation_share = data_file, 0.0
+        made.train = dataclasses.replace(made.train, steps=160, batch=12, micro_batch=12, lr=2e-2, weight_decay=0.0, evaluate_every=160)
+        made.mix = FinetuneMix(none_rate=0.3, text_rate=0.3, full_rate=0.4)
+        prepare(made, out, None, devices.CPU, lambda text: None)
+        run = FinetuneRun(opened(out), out, devices.Placement())
+        quietly(run.train)
+        examples, rows = data.read(data_file), []
+        quietly(lambda: rows.extend(evaluate(os.path.join(out, "checkpoint"), examples, "few", [Mode.LATENT, Mode.TEXT, Mode.NONE], limit=48)))
+        self.assertEqual([found["mode"] for found in rows], ["latent", "latent, random latents", "text", "none"])
+        self.assertTrue(all(found["accuracy"] >= 0.75 for found in rows if "random" not in found["mode"]), rows)  # of four problems; untrained: none
+        latent = rows[0]["tokens"]
+        self.assertEqual((latent["reasoning_text"], latent["control"]), (0.0, 3.0))
+        self.assertAlmostEqual(latent["latent"], sum(len(found.chunks) for found in run.prepared.training) / len(examples), delta=0.5)
+
+    def test_matrices_decay_and_vectors_do_not(self):
+        run = new_run("decay")
+        decayed, plain = (group["params"] for group in run.optimizer.param_groups)
+        self.assertTrue(all(p.dim() == 2 for p in decayed) and all(p.dim() == 1 for p in plain))
+        self.assertEqual(len(decayed) + len(plain), len(list(run.model.parameters())))
+        self.assertEqual([group["weight_decay"] for group in run.optimizer.param_groups], [0.01, 0.0])
 
 
 class GenerationTests(unittest.TestCase):

@@ -56,7 +56,7 @@ class ProcessTests(unittest.TestCase):
             states = [devices.load(os.path.join(target, "state.pt"))["model"] for target in (one, two)]
             for name, tensor in states[0].items():
                 # Sums in another order, through the sign-like first steps of Adam.
-                self.assertLess((tensor - states[1][name]).abs().mean().item(), 1e-5, name)
+                self.assertLess((tensor - states[1][name]).abs().mean().item(), 1e-4, name)
             self.assertEqual(sorted(os.listdir(os.path.join(one, "checkpoint"))), sorted(set(os.listdir(os.path.join(two, "checkpoint"))) - {"reference.safetensors"}))
 
     def test_an_error_of_one_process_ends_all(self):

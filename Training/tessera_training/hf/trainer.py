@@ -33,6 +33,11 @@ STATE, CHECKPOINT = "state.pt", "checkpoint"
 SHARD_BYTES = 5 << 30
 
 
+def is_vector(name: str) -> bool:
+    """Biases and norms, which do not decay."""
+    return name.endswith("bias") or name.split(".")[-2].endswith("norm")
+
+
 class FinetuneRun:
     """Model, optimizer and counters of one process."""
 
@@ -49,8 +54,9 @@ class FinetuneRun:
             model = model.to(place.device)
         model.model.recompute = settings.recompute
         self.model = devices.parallel(model, place, sharding, Layer)
-        matrices = [p for p in self.model.parameters() if p.dim() >= 2]
-        vectors = [p for p in self.model.parameters() if p.dim() < 2]
+        # By name: a shard of a matrix has one dimension.
+        vectors = [p for name, p in self.model.named_parameters() if is_vector(name)]
+        matrices = [p for name, p in self.model.named_parameters() if not is_vector(name)]
         self.optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
                                            lr=settings.lr, betas=(0.9, 0.95))
         self.step, self.tokens, self.seconds = 0, 0, 0.0
