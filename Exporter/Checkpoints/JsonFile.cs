@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Tessera.Exporter.Checkpoints;
 
@@ -39,9 +40,15 @@ internal sealed class JsonFile
             throw new ExportException(name, "length", $"at most {maxBytes} bytes", $"{file.Length}");
         }
 
+        var bytes = File.ReadAllBytes(path);
+        if (!Utf8.IsValid(bytes))
+        {
+            throw new ExportException(name, "file", "UTF-8 text", "other bytes");
+        }
+
         try
         {
-            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var document = JsonDocument.Parse(bytes);
             var root = document.RootElement.Clone();
             return root.ValueKind == JsonValueKind.Object
                 ? new JsonFile(name, "", root)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 using Tessera.Exporter.Checkpoints;
 using Tessera.Models;
 
@@ -80,10 +81,17 @@ internal sealed class ExtendedTokenizer
         }
 
         JsonFile.Open(path, MaxTokenizerBytes);
-        var document = JsonNode.Parse(File.ReadAllBytes(path))!.AsObject();
-        var checkedCopy = document.DeepClone().AsObject();
-        RemoveTemplate(checkedCopy);
-        var tokenizer = Tokenizer.Parse(JsonSerializer.SerializeToUtf8Bytes(checkedCopy));
+        return Create(File.ReadAllBytes(path), config, delimiters, latentCount);
+    }
+
+    /// <summary>The same for a file's content.</summary>
+    public static ExtendedTokenizer Create(byte[] utf8, CheckpointConfig config, IReadOnlyList<string> delimiters, int latentCount)
+    {
+        var document = ParseObject(utf8);
+        // What the reader refuses in a checkpoint's own post-processor is what the extension takes out; everything else it must take.
+        var extended = document.DeepClone().AsObject();
+        RemoveTemplate(extended);
+        var tokenizer = Tokenizer.Parse(JsonSerializer.SerializeToUtf8Bytes(extended));
         if (tokenizer.VocabularySize > config.VocabularySize)
         {
             throw new ExportException(CheckpointConfig.FileName, "vocab_size", $"at least the tokenizer's {tokenizer.VocabularySize} ids", $"{config.VocabularySize}");
@@ -134,20 +142,64 @@ internal sealed class ExtendedTokenizer
             : throw new ExportException(CheckpointConfig.FileName, field, "the id of a special added token", id is null ? "nothing" : $"{id}");
     }
 
+    private static JsonObject ParseObject(byte[] utf8)
+    {
+        if (!Utf8.IsValid(utf8))
+        {
+            throw new ExportException(ModelPackage.TokenizerFileName, "file", "UTF-8 text", "other bytes");
+        }
+
+        try
+        {
+            return JsonNode.Parse(utf8, null, new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new ExportException(ModelPackage.TokenizerFileName, "file", "a JSON object", "another value");
+        }
+        catch (JsonException exception)
+        {
+            throw new ExportException(ModelPackage.TokenizerFileName, "file", "JSON with each key once", "something else", exception);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new ExportException(ModelPackage.TokenizerFileName, "file", "keys of Unicode text", "a lone surrogate", exception);
+        }
+    }
+
     /// <summary>Takes out a post-processor that puts tokens before every text, and gives the first one back: the chat format says it from now on.</summary>
     private static string? RemoveTemplate(JsonObject document)
     {
-        var steps = document["post_processor"]?["type"]?.GetValueKind() == JsonValueKind.String && document["post_processor"]!["type"]!.GetValue<string>() == "Sequence"
-            ? document["post_processor"]!["processors"] as JsonArray ?? []
-            : [document["post_processor"]?.DeepClone()];
-        var template = steps.FirstOrDefault(step => step is JsonObject entry && entry["type"]?.ToString() == "TemplateProcessing");
-        if (template?["single"] is not JsonArray single || single.Count < 2)
+        if (document["post_processor"] is not JsonObject processor)
+        {
+            return null;
+        }
+
+        var steps = IsOfType(processor, "Sequence") && processor["processors"] is JsonArray several ? [.. several] : (IReadOnlyList<JsonNode?>)[processor];
+        var template = steps.OfType<JsonObject>().FirstOrDefault(step => IsOfType(step, "TemplateProcessing"));
+        if (template?["single"] is not JsonArray { Count: >= 2 } single)
         {
             return null;
         }
 
         document["post_processor"] = JsonNode.Parse("""{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}""");
-        return single[0]?["SpecialToken"]?["id"]?.ToString();
+        return single[0] is JsonObject first && first["SpecialToken"] is JsonObject token ? TextOf(token, "id") : null;
+    }
+
+    private static bool IsOfType(JsonObject step, string type) => TextOf(step, "type") == type;
+
+    private static string? TextOf(JsonObject owner, string name)
+    {
+        if (owner[name] is not JsonValue value || value.GetValueKind() != JsonValueKind.String)
+        {
+            return null;
+        }
+
+        try
+        {
+            return value.GetValue<string>();
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new ExportException(ModelPackage.TokenizerFileName, "post_processor", "Unicode text", "a lone surrogate", exception);
+        }
     }
 
     private static void Add(JsonObject document, List<string> contents, int firstId)

@@ -68,7 +68,7 @@ internal sealed class NewRows
     {
         var table = new WeightMatrix(_weights, tensor.Name, _config.VocabularySize, _config.HiddenSize);
         var (mean, deviation) = Statistics(table);
-        var encoder = new FloatEncoder(tensor.Name, ElementTypeOf(tensor), stream);
+        var encoder = new FloatEncoder(table.FileName, tensor.Name, ElementTypeOf(tensor), stream);
         // Each table draws its own noise; the same request gives the same bytes.
         var random = new Random(unchecked((_request.Seed * 31) + Tables(_config).ToList().IndexOf(tensor.Name)));
         var row = new float[_config.HiddenSize];

@@ -76,7 +76,7 @@ internal sealed class DecoderAttention(
             return graph.Weights(name, values, values.Length);
         }
 
-        return graph.Stored(name, precision.Activations, [values.Length], stream => new FloatEncoder(name, precision.Activations, stream).Write(values));
+        return graph.Stored(name, precision.Activations, [values.Length], stream => new FloatEncoder(weights.Name, name, precision.Activations, stream).Write(values));
     }
 
     /// <summary>Biases side by side.</summary>

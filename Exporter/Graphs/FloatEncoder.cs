@@ -5,12 +5,19 @@ using Tessera.Exporter.Onnx;
 namespace Tessera.Exporter.Graphs;
 
 /// <summary>Writes numbers to a stream in one of the floating-point types.</summary>
-/// <param name="name">Tensor, for errors.</param>
+/// <param name="sourceOf">File and tensor that an element comes from, for errors.</param>
 /// <param name="type">Float, Float16 or BFloat16.</param>
 /// <param name="stream">Gets the bytes.</param>
-internal sealed class FloatEncoder(string name, OnnxElementType type, Stream stream)
+internal sealed class FloatEncoder(Func<long, (string File, string Tensor)> sourceOf, OnnxElementType type, Stream stream)
 {
+    private long _written;
     private ushort[] _halves = [];
+
+    /// <summary>An encoder of one tensor.</summary>
+    public FloatEncoder(string file, string tensor, OnnxElementType type, Stream stream)
+        : this(_ => (file, tensor), type, stream)
+    {
+    }
 
     /// <summary>Writes numbers; rounds to the nearest, ties to even.</summary>
     /// <exception cref="ExportException">A number is too large for the type.</exception>
@@ -41,6 +48,7 @@ internal sealed class FloatEncoder(string name, OnnxElementType type, Stream str
         }
 
         stream.Write(MemoryMarshal.AsBytes(halves));
+        _written += values.Length;
     }
 
     private void ToHalf(ReadOnlySpan<float> values, Span<ushort> halves)
@@ -51,7 +59,8 @@ internal sealed class FloatEncoder(string name, OnnxElementType type, Stream str
         {
             if (!Half.IsFinite(target[i]))
             {
-                throw new ExportException(name, "elements", $"numbers up to {Half.MaxValue} for fp16", $"{values[i]}");
+                var (file, tensor) = sourceOf(_written + i);
+                throw new ExportException(file, tensor, $"numbers up to {Half.MaxValue} for fp16", $"{values[i]}");
             }
         }
     }

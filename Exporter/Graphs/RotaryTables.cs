@@ -21,7 +21,7 @@ internal static class RotaryTables
         void Add(string name, Func<double, double> turn) => graph.Stored(name, type, [maxPositions, frequencies.Length], stream =>
         {
             var row = new float[frequencies.Length];
-            var encoder = new FloatEncoder(name, type, stream);
+            var encoder = new FloatEncoder("config.json", name, type, stream);
             for (var position = 0; position < maxPositions; position++)
             {
                 for (var i = 0; i < row.Length; i++)

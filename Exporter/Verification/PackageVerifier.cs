@@ -11,9 +11,10 @@ internal static class PackageVerifier
     /// <param name="directory">The package.</param>
     /// <param name="referencePath">reference.safetensors; null for the one in the package.</param>
     /// <param name="threads">Threads of the runtime; 0 = the machine's cores.</param>
+    /// <param name="tolerance">How the decoder's logits are compared; null for what its precision allows.</param>
     /// <exception cref="ModelPackageException">The package is not valid.</exception>
     /// <exception cref="ExportException">The reference cannot be used.</exception>
-    public static VerificationReport Verify(string directory, string? referencePath, int threads = 0)
+    public static VerificationReport Verify(string directory, string? referencePath, int threads = 0, Tolerance? tolerance = null)
     {
         var package = ModelPackage.Load(directory);
         var shape = package.Manifest.Codebook;
@@ -29,7 +30,7 @@ internal static class PackageVerifier
         using var runner = OnnxModels.Load(package, options, out var codebook);
         using (codebook)
         {
-            var rows = new DecoderVerifier(runner, reference.Cases, Tolerance.Of(package.Manifest.Precision)).Verify().ToList();
+            var rows = new DecoderVerifier(runner, reference.Cases, tolerance ?? Tolerance.Of(package.Manifest.Precision)).Verify().ToList();
             if (codebook is OnnxCodebook graphs && shape is not null)
             {
                 rows.AddRange(new CodebookVerifier(graphs, shape.ChunkTokens, reference.CodebookCases).Verify());

@@ -31,6 +31,9 @@ internal sealed class WeightMatrix
     /// <summary>Name of the first weight.</summary>
     public string Name { get; }
 
+    /// <summary>File of the first weight.</summary>
+    public string FileName => _parts[0].Part.File.Name;
+
     /// <summary>Rows (outputs).</summary>
     public int Rows { get; }
 
@@ -62,6 +65,13 @@ internal sealed class WeightMatrix
 
     /// <summary>Whether all parts have elements of the given type.</summary>
     public bool HasType(TensorElementType type) => _parts.TrueForAll(part => part.Part.Tensor.Type == type);
+
+    /// <summary>File and weight that a row comes from.</summary>
+    public (string File, string Tensor) SourceOf(int row)
+    {
+        var (part, _, _) = _parts.FindLast(part => part.FirstRow <= row);
+        return (part.File.Name, part.Tensor.Name);
+    }
 
     /// <summary>Reads whole rows in single precision.</summary>
     /// <param name="firstRow">The first one.</param>

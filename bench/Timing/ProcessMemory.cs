@@ -11,6 +11,9 @@ internal static class ProcessMemory
     /// <summary>Most that was resident: VmHWM.</summary>
     public static long PeakBytes => Read("VmHWM:");
 
+    /// <summary>Resident now and not backed by a file: RssAnon.</summary>
+    public static long AnonymousBytes => Read("RssAnon:");
+
     private static long Read(string field)
     {
         var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(field, StringComparison.Ordinal));

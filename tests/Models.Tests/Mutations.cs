@@ -16,7 +16,16 @@ internal static class Mutations
         ["null", "-1", "0", "1e308", "2147483647", "1.5", "true", "\"\"", "\"x\"", "\"\\u0000\"", "\"ByteLevel\"", "\"Sequence\"", "\"(\"", "[]", "{}", "[[]]", "{\"type\":\"Split\"}"];
 
     /// <summary>Feeds <paramref name="count"/> damaged forms of <paramref name="valid"/> to <paramref name="read"/>.</summary>
-    public static void Run(byte[] valid, int seed, int count, Action<byte[]> read)
+    public static void Run(byte[] valid, int seed, int count, Action<byte[]> read) =>
+        Run(valid, seed, count, read, static exception => exception is ModelPackageException);
+
+    /// <summary>Feeds <paramref name="count"/> damaged forms of <paramref name="valid"/> to <paramref name="read"/>.</summary>
+    /// <param name="valid">The file.</param>
+    /// <param name="seed">Seed of the damage.</param>
+    /// <param name="count">Forms.</param>
+    /// <param name="read">The reader.</param>
+    /// <param name="isRefusal">Whether an exception is the reader's own way of refusing.</param>
+    public static void Run(byte[] valid, int seed, int count, Action<byte[]> read, Func<Exception, bool> isRefusal)
     {
         var random = new Random(seed);
         read(valid);
@@ -29,7 +38,7 @@ internal static class Mutations
             {
                 read(bytes);
             }
-            catch (ModelPackageException)
+            catch (Exception exception) when (isRefusal(exception))
             {
                 refused++;
             }

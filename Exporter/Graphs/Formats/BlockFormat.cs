@@ -99,7 +99,7 @@ internal sealed class BlockFormat(OnnxGraphBuilder graph, int bits, int blockSiz
                 stream.Write(packed, 0, count * rowBytes);
             });
         });
-        Graph.Stored($"{name}.scales", activations, [weight.Rows, blocks], stream => new FloatEncoder(weight.Name, activations, stream).Write(scales));
+        Graph.Stored($"{name}.scales", activations, [weight.Rows, blocks], stream => new FloatEncoder(weight.FileName, weight.Name, activations, stream).Write(scales));
         return name;
     }
 }

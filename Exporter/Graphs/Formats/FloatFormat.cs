@@ -52,7 +52,7 @@ internal sealed class FloatFormat(OnnxGraphBuilder graph, OnnxElementType type) 
 
         return Graph.Stored(name, type, shape, stream =>
         {
-            var encoder = new FloatEncoder(weight.Name, type, stream);
+            var encoder = new FloatEncoder(element => weight.SourceOf((int)(element / weight.Columns)), type, stream);
             ReadInParts(weight, (_, count, part) => encoder.Write(part.AsSpan(0, count * weight.Columns)));
         });
     }

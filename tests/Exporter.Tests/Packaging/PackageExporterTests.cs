@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Tessera.Exporter.Graphs;
 using Tessera.Exporter.Packaging;
 using Tessera.Exporter.Tests.Support;
 using Tessera.Exporter.Verification;
@@ -186,6 +187,60 @@ public sealed class PackageExporterTests : IDisposable
 
         Assert.Throws<OperationCanceledException>(() =>
             PackageExporter.Export(new(_fixture.Checkpoint, _fixture.Codebook, _fixture.Output, false), static (_, _, _) => { }, source.Token));
+        AssertNothingLeft();
+    }
+
+    /// <summary>A quantised checkpoint cannot be read as if it were one of floating-point numbers.</summary>
+    [Fact]
+    public void Export_IntegerWeights_NamesTensorAndTypes()
+    {
+        var path = _fixture["model.safetensors"];
+        var bytes = File.ReadAllBytes(path);
+        var header = bytes.AsSpan(8, (int)BitConverter.ToInt64(bytes, 0));
+        header[header.IndexOf("F16"u8)] = (byte)'I';
+        File.WriteAllBytes(path, bytes);
+
+        var error = Assert.Throws<ExportException>(() => _fixture.Export());
+
+        Assert.Equal(("model.safetensors", "model.embed_tokens.weight"), (error.File, error.Field));
+        Assert.EndsWith("expected F32, F16, BF16 or F64 elements, found I16", error.Message);
+        AssertNothingLeft();
+    }
+
+    [Fact]
+    public void Export_NumberBeyondHalfPrecision_NamesTheTensor()
+    {
+        _fixture.ChangeWeights((name, values) =>
+        {
+            if (name == "model.layers.0.mlp.up_proj.weight")
+                values[5] = 1e6f;
+            return values;
+        });
+
+        var error = Assert.Throws<ExportException>(() => _fixture.Export(precision: DecoderPrecision.Create("fp16", null, "cuda", 0)));
+
+        Assert.Equal(("model.safetensors", "model.layers.0.mlp.up_proj.weight"), (error.File, error.Field));
+        AssertNothingLeft();
+    }
+
+    /// <summary>The file claims more than any disk has; being sparse, it takes none.</summary>
+    [Fact]
+    public void Export_MoreThanTheDiskHas_SaysHowMuchBeforeAnythingIsWritten()
+    {
+        const long Rows = 1 << 24;
+        const long Columns = 1 << 16;
+        _fixture.ChangeJson("config.json", json =>
+        {
+            json["model_type"] = "llama";
+            json.Remove("ngram_embeddings");
+            json["vocab_size"] = Rows;
+            json["hidden_size"] = Columns;
+        });
+
+        var error = Assert.Throws<ExportException>(() => _fixture.Export());
+
+        Assert.Equal("free space", error.Field);
+        Assert.Matches("expected about [0-9]{7,} MB, found [0-9]+ MB", error.Message);
         AssertNothingLeft();
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Tessera.Exporter.Graphs;
 using Tessera.Exporter.Packaging;
 using Tessera.Exporter.Weights;
 using Tessera.Models;
@@ -41,8 +42,8 @@ internal sealed class Fixture : IDisposable
     public string this[string name] => Path.Combine(Checkpoint, name);
 
     /// <summary>Exports the checkpoint.</summary>
-    public Manifest Export(bool force = false, string? output = null, bool withCodebook = true) =>
-        PackageExporter.Export(new(Checkpoint, withCodebook ? Codebook : null, output ?? Output, force), static (_, _, _) => { }, CancellationToken.None);
+    public Manifest Export(bool force = false, string? output = null, bool withCodebook = true, DecoderPrecision? precision = null) => PackageExporter.Export(
+        new(Checkpoint, withCodebook ? Codebook : null, output ?? Output, force) { Precision = precision ?? DecoderPrecision.Fp32 }, static (_, _, _) => { }, CancellationToken.None);
 
     /// <summary>Changes a JSON file of the checkpoint.</summary>
     public void ChangeJson(string name, Action<JsonObject> change)
