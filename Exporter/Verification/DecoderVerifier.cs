@@ -28,6 +28,13 @@ internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<Referen
         }
 
         yield return Measure("decode token by token", DecodeOneByOne);
+        var together = new DifferenceMeter();
+        PromptsTogether(together);
+        if (together.RowCount > 0)
+        {
+            yield return together.ToRow(ModelPackage.DecoderFileName, "two prompts of different lengths together", tolerance);
+        }
+
         var mixed = new DifferenceMeter();
         new MixedRun(runner, cases, SlotsFor(cases.Count), MixedChunk, mixed).Run();
         yield return mixed.ToRow(ModelPackage.DecoderFileName, "ragged batch, prefill beside decode", tolerance);
@@ -52,6 +59,26 @@ internal sealed class DecoderVerifier(IModelRunner runner, IReadOnlyList<Referen
         {
             var position = reference.Rows[(i * reference.Rows.Length / count) - 1];
             meter.Add(reference.LogitsAt(position), Prefill(reference, 0, position + 1, wantsLogits: true));
+        }
+    }
+
+    /// <summary>Pairs of prompts that end at recorded rows, padded in one call to the longer.</summary>
+    private void PromptsTogether(DifferenceMeter meter)
+    {
+        // What is padded counts: the pair has room for as many positions as one sequence may have.
+        var prompts = cases.SelectMany(reference => reference.Rows.Select(row => (Reference: reference, Position: row)))
+            .Where(prompt => 2L * (prompt.Position + 1) <= runner.MaxPositions)
+            .ToList();
+        for (var i = 0; i < Math.Min(WholePrefillRows, prompts.Count); i++)
+        {
+            (ReferenceCase Reference, int Position)[] pair = [prompts[i], prompts[^(i + 1)]];
+            var slices = pair.Select((prompt, slot) => new SequenceSlice(slot, prompt.Reference.Ids, 0, prompt.Position + 1, WantsLogits: true));
+            var logits = runner.Run(new StepPlan([], null) { Prompts = [.. slices] });
+            for (var slot = 0; slot < pair.Length; slot++)
+            {
+                meter.Add(pair[slot].Reference.LogitsAt(pair[slot].Position), logits.Slice(slot * runner.VocabularySize, runner.VocabularySize));
+                runner.ReleaseSlot(slot);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ public sealed class PackageExporterTests : IDisposable
         var package = ModelPackage.Load(_fixture.Output);
         Assert.Equal(("tessera-fixture", 681, 16), (package.Manifest.Name, package.Vocabulary.FirstLatentId, package.Vocabulary.LatentCount));
         var rows = PackageVerifier.Verify(_fixture.Output, null, threads: 1).Rows;
-        Assert.Equal(10, rows.Count);
+        Assert.Equal(11, rows.Count);
         Assert.All(rows, row => Assert.True(row.Passed, row.ToString()));
     }
 
@@ -43,7 +43,7 @@ public sealed class PackageExporterTests : IDisposable
         var manifest = _fixture.Export(withCodebook: false);
 
         Assert.Null(manifest.Codebook);
-        Assert.Equal(8, PackageVerifier.Verify(_fixture.Output, null, threads: 1).Rows.Count(row => row.Passed));
+        Assert.Equal(9, PackageVerifier.Verify(_fixture.Output, null, threads: 1).Rows.Count(row => row.Passed));
     }
 
     [Fact]
