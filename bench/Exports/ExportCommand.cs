@@ -108,7 +108,7 @@ internal static partial class ExportCommand
 
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{checks.Elapsed.TotalSeconds:0.0} {runtime.Elapsed.TotalSeconds:0.0} {Megabytes(resident)} {Megabytes(anonymous)} {best:0}"));
+            $"{checks.Elapsed.TotalSeconds:0.0} {runtime.Elapsed.TotalSeconds:0.0} {Megabytes(resident)} {Megabytes(anonymous)} {best:0.##}"));
         return 0;
     }
 
