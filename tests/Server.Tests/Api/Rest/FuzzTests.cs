@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Tessera.Server.Api.Rest;
 using Tessera.Server.Api.Rest.Describing;
 using Tessera.Server.Tests.Support;
 using Tessera.Testing;
@@ -36,7 +37,7 @@ public sealed class FuzzTests : IAsyncLifetime
     [InlineData("/v1/latents/encode", 7)]
     public async Task Post_MadeUpBodies_AreAnsweredAndTheServerStaysWell(string path, int seed)
     {
-        var fields = Tessera.Server.Api.Rest.RestRoutes.Create(_server.Host.Services).Single(route => route.Pattern == path).About!.Body;
+        var fields = RestRoutes.Create(_server.Host.Services).Single(route => route.Pattern == path).About!.Body;
         var random = new Random(seed);
         for (var round = 0; round < Rounds; round++)
         {
@@ -58,6 +59,28 @@ public sealed class FuzzTests : IAsyncLifetime
 
         Assert.Equal("True", (string?)(await _server.CompleteAsync(TestServer.Body()))["choices"]![0]!["message"]!["content"]);
         await _server.WaitForStatusAsync(status => status is { RunningCount: 0, WaitingCount: 0 });
+    }
+
+    [Fact]
+    public async Task AnyMethod_AnyRoute_IsAnsweredByItsOwnRules()
+    {
+        foreach (var route in RestRoutes.Create(_server.Host.Services))
+        {
+            foreach (var method in (string[])["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+            {
+                using var request = new HttpRequestMessage(new HttpMethod(method), OpenApiDocument.PathOf(route).Replace("{id}", "tiny", StringComparison.Ordinal));
+                if (method is "POST" or "PUT" or "PATCH")
+                {
+                    request.Content = new StringContent("]{", null, "application/json");
+                }
+
+                using var response = await _server.Client.SendAsync(request);
+
+                var expected = !route.Methods.Contains(method) ? 405 : method == "POST" ? 400 : 200;
+                Assert.True(expected == (int)response.StatusCode, $"{method} {route.Pattern}: {(int)response.StatusCode}");
+                Assert.Equal(method == "HEAD", (await response.Content.ReadAsByteArrayAsync()).Length == 0);
+            }
+        }
     }
 
     // Required fields mostly well, so that what comes after their checks is reached too.

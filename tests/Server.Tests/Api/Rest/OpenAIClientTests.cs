@@ -3,6 +3,7 @@ using System.Text;
 using OpenAI;
 using OpenAI.Chat;
 using Tessera.Server.Tests.Support;
+using Tessera.Testing;
 
 namespace Tessera.Server.Tests.Api.Rest;
 
@@ -58,6 +59,40 @@ public sealed class OpenAIClientTests : IAsyncLifetime
 
         Assert.Equal(400, failure.Status);
         Assert.Contains("temperature", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task CompleteChat_LogProbabilities_AreThoseOfTheAnswer()
+    {
+        var options = new ChatCompletionOptions { IncludeLogProbabilities = true, TopLogProbabilityCount = 2 };
+
+        ChatCompletion completion = await _client.GetChatClient("tiny").CompleteChatAsync([new UserChatMessage(TestServer.Prompt)], options);
+
+        var token = Assert.Single(completion.ContentTokenLogProbabilities);
+        Assert.Equal(" True", token.Token);
+        Assert.Equal(2, token.TopLogProbabilities.Count);
+        Assert.Equal(" True"u8.ToArray(), token.Utf8Bytes!.Value.ToArray());
+    }
+
+    [Fact]
+    public async Task CompleteChatStreaming_Cancelled_FreesTheSlot()
+    {
+        using var gate = new StepGate();
+        _server.Runner.BeforeRun = _ => gate.Pass();
+        using var cancel = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (var _ in _client.GetChatClient("tiny").CompleteChatStreamingAsync([new UserChatMessage(TestServer.Prompt)], cancellationToken: cancel.Token))
+            {
+                // The stream opens before anything is generated.
+                await cancel.CancelAsync();
+            }
+        });
+
+        await _server.WaitForLogAsync("abandoned");
+        gate.Open();
+        await _server.WaitForStatusAsync(status => status is { RunningCount: 0, WaitingCount: 0, KvPositionsInUse: 0 });
     }
 
     [Fact]
