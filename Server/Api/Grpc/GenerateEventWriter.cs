@@ -84,12 +84,19 @@ internal sealed class GenerateEventWriter(GenerationRequest request, string mode
 
     private static Wire.LatentDelta ToLatent(LatentEvent latent) => new()
     {
-        Span = (uint)latent.Span, Index = (uint)latent.Index, Codes = { (uint)latent.Code }, Logprobs = { ToLogprobs(latent.Logprobs) },
+        Span = (uint)latent.Span,
+        Index = (uint)latent.Index,
+        Codes = { (uint)latent.Code },
+        Logprobs = { ToLogprobs(latent.Logprobs) },
     };
 
     private static Wire.LatentDelta ToHint(LatentHintEvent hint) => new()
     {
-        Span = (uint)hint.Span, Index = (uint)hint.Index, Codes = { (uint)hint.Code }, Hint = hint.Hint, Confidence = hint.Confidence,
+        Span = (uint)hint.Span,
+        Index = (uint)hint.Index,
+        Codes = { (uint)hint.Code },
+        Hint = hint.Hint,
+        Confidence = hint.Confidence,
     };
 
     private static Wire.ReasoningDelta ToReasoning(string text, IReadOnlyList<int> ids, IReadOnlyList<TokenLogprob>? logprobs) =>

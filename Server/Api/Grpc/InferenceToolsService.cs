@@ -129,22 +129,41 @@ internal sealed class InferenceToolsService(InferenceEngine engine, TokenOperati
 
     private static Wire.ModelInfo ToWire(ModelInfo model) => new()
     {
-        Name = model.Name, Version = model.Version, License = model.License, Description = model.Description, Family = model.Family,
-        LayerCount = (uint)model.LayerCount, HiddenSize = (uint)model.HiddenSize, VocabularySize = (uint)model.VocabularySize,
-        MaxPositions = (uint)model.MaxPositions, Precision = model.Precision, KvPrecision = model.KvPrecision, LatentCount = (uint)model.LatentCount,
-        TextTokensPerLatent = model.TextTokensPerLatent, Hints = model.Hints,
+        Name = model.Name,
+        Version = model.Version,
+        License = model.License,
+        Description = model.Description,
+        Family = model.Family,
+        LayerCount = (uint)model.LayerCount,
+        HiddenSize = (uint)model.HiddenSize,
+        VocabularySize = (uint)model.VocabularySize,
+        MaxPositions = (uint)model.MaxPositions,
+        Precision = model.Precision,
+        KvPrecision = model.KvPrecision,
+        LatentCount = (uint)model.LatentCount,
+        TextTokensPerLatent = model.TextTokensPerLatent,
+        Hints = model.Hints,
     };
 
     private static Wire.EngineInfo ToWire(EngineInfo state) => new()
     {
-        State = state.State, Running = (uint)state.Running, Waiting = (uint)state.Waiting, KvPositionsInUse = state.KvPositionsInUse,
-        KvPositionsCapacity = state.KvPositionsCapacity, KvBytesInUse = state.KvBytesInUse, KvBytesPeak = state.KvBytesPeak,
-        KvBytesPerPosition = state.KvBytesPerPosition, StepCount = state.StepCount, SinceLastProgressSeconds = state.SinceLastProgressMs / 1000,
+        State = state.State,
+        Running = (uint)state.Running,
+        Waiting = (uint)state.Waiting,
+        KvPositionsInUse = state.KvPositionsInUse,
+        KvPositionsCapacity = state.KvPositionsCapacity,
+        KvBytesInUse = state.KvBytesInUse,
+        KvBytesPeak = state.KvBytesPeak,
+        KvBytesPerPosition = state.KvBytesPerPosition,
+        StepCount = state.StepCount,
+        SinceLastProgressSeconds = state.SinceLastProgressMs / 1000,
     };
 
     private static Wire.ProcessInfo ToWire(ProcessInfo process) => new()
     {
-        ResidentBytes = process.ResidentBytes, PeakResidentBytes = process.PeakResidentBytes, UptimeSeconds = process.UptimeSeconds,
+        ResidentBytes = process.ResidentBytes,
+        PeakResidentBytes = process.PeakResidentBytes,
+        UptimeSeconds = process.UptimeSeconds,
     };
 
     private static List<ChatTurn>? ToChat(Wire.ChatMessages? chat) => chat is null ? null : [.. chat.Messages.Select(turn => new ChatTurn(turn.Role, turn.Content))];

@@ -61,7 +61,10 @@ internal static partial class OpenApiDocument
         var operation = new JsonObject { ["operationId"] = about.OperationId, ["summary"] = about.Summary };
         var parameters = CatchAll().Matches(route.Pattern).Select(match => (JsonNode)new JsonObject
         {
-            ["name"] = match.Groups[1].Value, ["in"] = "path", ["required"] = true, ["schema"] = BodyField.Type("string"),
+            ["name"] = match.Groups[1].Value,
+            ["in"] = "path",
+            ["required"] = true,
+            ["schema"] = BodyField.Type("string"),
         }).ToArray();
         if (parameters.Length > 0)
         {

@@ -8,17 +8,26 @@ internal static class RouteDescriptions
 
     public static readonly RouteDescription Chat = new("createChatCompletion", "One answer to a chat, whole or streamed")
     {
-        Body = BodyFields.Chat, Answer = RestJson.Wire.ChatCompletion, StreamedEvent = RestJson.Wire.ChatChunk, Errors = Generating,
+        Body = BodyFields.Chat,
+        Answer = RestJson.Wire.ChatCompletion,
+        StreamedEvent = RestJson.Wire.ChatChunk,
+        Errors = Generating,
     };
 
     public static readonly RouteDescription Completion = new("createCompletion", "One answer to a plain prompt, whole or streamed")
     {
-        Body = BodyFields.Completion, Answer = RestJson.Wire.TextCompletion, StreamedEvent = RestJson.Wire.TextCompletion, Errors = Generating,
+        Body = BodyFields.Completion,
+        Answer = RestJson.Wire.TextCompletion,
+        StreamedEvent = RestJson.Wire.TextCompletion,
+        Errors = Generating,
     };
 
     public static readonly RouteDescription Response = new("createResponse", "One response, whole or as typed events; nothing is stored")
     {
-        Body = BodyFields.Response, Answer = RestJson.Wire.ResponseBody, StreamedEvent = RestJson.Wire.ResponseEvent, Errors = Generating,
+        Body = BodyFields.Response,
+        Answer = RestJson.Wire.ResponseBody,
+        StreamedEvent = RestJson.Wire.ResponseEvent,
+        Errors = Generating,
     };
 
     public static readonly RouteDescription ListModels = new("listModels", "The served model, in a list") { Answer = RestJson.Wire.ModelList };
@@ -27,22 +36,30 @@ internal static class RouteDescriptions
 
     public static readonly RouteDescription DecodeLatents = new("decodeLatents", "What codes stand for")
     {
-        Body = BodyFields.DecodeLatents, Answer = RestJson.Wire.DecodedLatents, Errors = Working,
+        Body = BodyFields.DecodeLatents,
+        Answer = RestJson.Wire.DecodedLatents,
+        Errors = Working,
     };
 
     public static readonly RouteDescription EncodeTrace = new("encodeTrace", "Codes of the steps of a reasoning trace")
     {
-        Body = BodyFields.EncodeTrace, Answer = RestJson.Wire.EncodedLatents, Errors = Working,
+        Body = BodyFields.EncodeTrace,
+        Answer = RestJson.Wire.EncodedLatents,
+        Errors = Working,
     };
 
     public static readonly RouteDescription Tokenize = new("tokenize", "Ids of a text or a chat")
     {
-        Body = BodyFields.Tokenize, Answer = RestJson.Wire.TokenizeBody, Errors = [ErrorKind.ModelNotFound],
+        Body = BodyFields.Tokenize,
+        Answer = RestJson.Wire.TokenizeBody,
+        Errors = [ErrorKind.ModelNotFound],
     };
 
     public static readonly RouteDescription Detokenize = new("detokenize", "Text of ids")
     {
-        Body = BodyFields.Detokenize, Answer = RestJson.Wire.DetokenizeBody, Errors = [ErrorKind.ModelNotFound],
+        Body = BodyFields.Detokenize,
+        Answer = RestJson.Wire.DetokenizeBody,
+        Errors = [ErrorKind.ModelNotFound],
     };
 
     public static readonly RouteDescription Metrics = new("getMetrics", "Metrics in Prometheus' text format") { OtherMediaType = "text/plain" };

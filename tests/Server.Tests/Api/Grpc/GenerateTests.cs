@@ -95,7 +95,14 @@ public sealed class GenerateTests
         request.Reasoning.ThinkingBudget = 30;
         request.Sampling = new()
         {
-            Temperature = 0, TopK = 3, TopP = 0.5f, Seed = 7, MinP = 0.25f, RepetitionPenalty = 1.5f, FrequencyPenalty = 0.5f, PresencePenalty = -0.5f,
+            Temperature = 0,
+            TopK = 3,
+            TopP = 0.5f,
+            Seed = 7,
+            MinP = 0.25f,
+            RepetitionPenalty = 1.5f,
+            FrequencyPenalty = 0.5f,
+            PresencePenalty = -0.5f,
         };
         request.MinTokens = 4;
         request.Logprobs = 2;
