@@ -123,9 +123,24 @@ public sealed class InferenceEngine : IAsyncDisposable
         return State;
     }
 
+    /// <summary>When a new request should come again; null while the queue has room.</summary>
+    public TimeSpan? QueueFullRetryAfter => _queue.IsFull ? _departures.RetryAfter(_queue.Count) : null;
+
+    /// <summary>Reserves a place in the queue for a request that is still being read.</summary>
+    /// <param name="promptTokens">Most tokens that its prompt can have.</param>
+    /// <param name="place">The place; dispose of it whether or not the request is submitted with it.</param>
+    /// <returns>Null when there is a place.</returns>
+    public SubmitResult.Full? TryReserve(int promptTokens, out QueuePlace? place)
+    {
+        place = _queue.TryReserve(promptTokens) ? new QueuePlace(_queue, promptTokens) : null;
+        return place is null ? new SubmitResult.Full(_departures.RetryAfter(_queue.Count)) : null;
+    }
+
     /// <summary>Submits a request; never blocks.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="place">A place that was reserved for it; null = one is reserved now.</param>
     /// <exception cref="ArgumentException">The request was checked against other limits and can never fit here.</exception>
-    public SubmitResult Submit(GenerationRequest request)
+    public SubmitResult Submit(GenerationRequest request, QueuePlace? place = null)
     {
         if (request.WorstCasePositions > _runner.MaxPositions || (long)request.N * request.WorstCasePositions > _positionCapacity || request.N > _slotCount)
         {
@@ -140,7 +155,7 @@ public sealed class InferenceEngine : IAsyncDisposable
             return new SubmitResult.Draining();
         }
 
-        if (!_queue.TryReserve(request.PromptPositions))
+        if (!(place?.TryUse(request.PromptPositions) ?? _queue.TryReserve(request.PromptPositions)))
         {
             return new SubmitResult.Full(_departures.RetryAfter(_queue.Count));
         }

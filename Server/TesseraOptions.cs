@@ -36,6 +36,21 @@ internal sealed record ServerOptions
     /// <summary>Largest body or gRPC message in bytes. 1 MiB: far above the longest prompt that the model takes.</summary>
     public int MaxBodyBytes { get; init; } = 1 << 20;
 
+    /// <summary>Largest header section in bytes. 32 KiB: what the web server takes by default, and far above any client's.</summary>
+    public int MaxHeaderBytes { get; init; } = 32 * 1024;
+
+    /// <summary>Connections at once, both ports together. 4096: above any sensible number of clients, below a process's files.</summary>
+    public int MaxConnections { get; init; } = 4096;
+
+    /// <summary>Seconds for the headers of a request to arrive. 15: a client that needs longer holds a connection on purpose.</summary>
+    public int HeaderSeconds { get; init; } = 15;
+
+    /// <summary>Seconds for the body of a request, or the message of a gRPC call, to arrive. 30: a megabyte over a slow line.</summary>
+    public int BodySeconds { get; init; } = 30;
+
+    /// <summary>Seconds from submission after which a request is ended. 600: what proxies and clients commonly wait at most.</summary>
+    public int RequestSeconds { get; init; } = 600;
+
     /// <summary>Seconds that running requests get to finish after SIGTERM. 20: within Kubernetes' 30 of grace.</summary>
     public int DrainSeconds { get; init; } = 20;
 
@@ -44,6 +59,9 @@ internal sealed record ServerOptions
 
     /// <summary>Seconds without a finished step after which the server is not ready. 60: above any single step of a CPU model.</summary>
     public int StallSeconds { get; init; } = 60;
+
+    /// <summary>Seconds without a finished step after which the server is not live either. 300: by then it will not come back.</summary>
+    public int RestartSeconds { get; init; } = 300;
 
     /// <summary>Least level that is logged. Information: one line per request, no prompt text.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;

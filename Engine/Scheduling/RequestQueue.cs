@@ -54,6 +54,33 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         }
     }
 
+    /// <summary>Whether nobody more would be taken, however short the prompt.</summary>
+    public bool IsFull
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _reservedRequests >= maxRequests || (_reservedRequests > 0 && _reservedTokens >= maxTokens);
+            }
+        }
+    }
+
+    /// <summary>Changes the tokens of a reserved place; false when there is no room for more.</summary>
+    public bool TryResize(int from, int to)
+    {
+        lock (_lock)
+        {
+            if (to > from && _reservedRequests > 1 && _reservedTokens - from + to > maxTokens)
+            {
+                return false;
+            }
+
+            _reservedTokens += to - from;
+            return true;
+        }
+    }
+
     /// <summary>Gives a place back.</summary>
     public void Unreserve(int promptPositions)
     {

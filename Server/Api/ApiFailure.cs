@@ -41,6 +41,10 @@ public sealed record ApiFailure(ErrorKind Kind, string Message, string? Field = 
     public static ApiFailure UnknownModel(string asked, string served) =>
         new(ErrorKind.ModelNotFound, $"model: expected '{served}', found '{Echo.Shorten(asked)}'", "model");
 
+    /// <summary>A body that did not arrive in time.</summary>
+    public static ApiFailure BodyLate(TimeSpan time) =>
+        new(ErrorKind.BodyTimeout, $"body: expected all of it within {time.TotalSeconds:0} seconds, found a slower sender");
+
     /// <summary>Why a submission was refused; null when it was accepted.</summary>
     public static ApiFailure? FromSubmit(SubmitResult result, EngineState state) => result switch
     {

@@ -26,6 +26,9 @@ public enum ErrorKind
     /// <summary>The body or message is larger than allowed.</summary>
     TooLarge,
 
+    /// <summary>The body did not arrive in time.</summary>
+    BodyTimeout,
+
     /// <summary>The body has another media type or coding than the route takes.</summary>
     UnsupportedMediaType,
 
@@ -69,6 +72,7 @@ public static class ErrorCatalog
         new(ErrorKind.NotFound, "not_found", "invalid_request_error", 404, GrpcStatusCode.Unimplemented),
         new(ErrorKind.MethodNotAllowed, "method_not_allowed", "invalid_request_error", 405, GrpcStatusCode.Unimplemented),
         new(ErrorKind.TooLarge, "too_large", "invalid_request_error", 413, GrpcStatusCode.ResourceExhausted),
+        new(ErrorKind.BodyTimeout, "body_timeout", "invalid_request_error", 408, GrpcStatusCode.DeadlineExceeded),
         new(ErrorKind.UnsupportedMediaType, "unsupported_media_type", "invalid_request_error", 415, GrpcStatusCode.InvalidArgument),
         new(ErrorKind.RateLimited, "rate_limit_exceeded", "rate_limit_error", 429, GrpcStatusCode.ResourceExhausted),
         new(ErrorKind.QueueFull, "queue_full", "rate_limit_error", 429, GrpcStatusCode.ResourceExhausted),

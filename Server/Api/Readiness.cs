@@ -23,5 +23,5 @@ internal sealed class Readiness(InferenceEngine engine, ServerOptions options, I
     }
 
     /// <summary>Whether the process can still be of use; false asks for a restart.</summary>
-    public bool IsLive => engine.GetStatus().State != EngineState.Failed;
+    public bool IsLive => engine.GetStatus() is var status && status.State != EngineState.Failed && status.SinceLastProgress <= TimeSpan.FromSeconds(options.RestartSeconds);
 }

@@ -71,7 +71,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
             var keys = KeyFilePath.Open(options, Environment);
             var package = ModelPackage.Load(PackageLocator.Find(options.Model.Package, BaseDirectory));
             var engine = await StartEngineAsync(package, options).ConfigureAwait(false);
-            var host = ServerHost.Build(options, engine, keys, reload);
+            var host = ServerHost.Build(options, engine, keys, reload, endsAtSecondSignal: true);
             await using (host.ConfigureAwait(false))
             {
                 await host.StartAsync().ConfigureAwait(false);

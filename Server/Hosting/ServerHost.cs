@@ -39,9 +39,11 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <param name="engine">Owned by the host from here on.</param>
     /// <param name="keys">Who may use the server.</param>
     /// <param name="reload">Reads changed options.</param>
+    /// <param name="endsAtSecondSignal">Whether a second SIGTERM ends the process: only where the process is the server's own.</param>
     /// <param name="configureLogging">Replaces the console log; for tests.</param>
     public static ServerHost Build(
-        TesseraOptions options, InferenceEngine engine, KeyStore keys, OptionsReload reload, Action<ILoggingBuilder>? configureLogging = null)
+        TesseraOptions options, InferenceEngine engine, KeyStore keys, OptionsReload reload, bool endsAtSecondSignal = false,
+        Action<ILoggingBuilder>? configureLogging = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         var listeners = new Listeners(options.Server.Host);
@@ -49,6 +51,11 @@ internal sealed class ServerHost : IAsyncDisposable
         ConfigureLogging(builder.Logging, options.Server.LogLevel, configureLogging);
         ConfigureServices(builder.Services, options, engine);
         builder.Services.AddSingleton(keys).AddSingleton(reload).AddSingleton<AccessControl>().AddHostedService<ReloadService>();
+
+        if (endsAtSecondSignal)
+        {
+            builder.Services.AddHostedService<SecondSignal>();
+        }
 
         var app = builder.Build();
         engine.Faulted += (_, fault) => Log.EngineFault(app.Logger, fault.Exception);
@@ -97,7 +104,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private static void ConfigureKestrel(KestrelServerOptions kestrel, ServerOptions options, Listeners listeners)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = options.MaxBodyBytes;
+        ConnectionLimits.Apply(kestrel.Limits, options);
         kestrel.Listen(listeners.Address, options.RestPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http1;
@@ -142,7 +149,9 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddSingleton<InfoReport>();
         services.AddSingleton<TokenOperations>();
         services.AddSingleton<LatentOperations>();
+        services.AddSingleton<Admission>();
         services.AddHostedService<DrainService>();
+        services.AddHostedService<Watchdog>();
         services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         // Draining has its own bound; what follows it is only the writing of final events.
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));

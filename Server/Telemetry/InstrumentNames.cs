@@ -14,6 +14,7 @@ internal static class InstrumentNames
     public const string GrpcDuration = "rpc.server.call.duration";
     public const string Requests = "tessera.requests";
     public const string Rejections = "tessera.rejections";
+    public const string Stalls = "tessera.stalls";
     public const string Tokens = "tessera.tokens";
     public const string TextEquivalentTokens = "tessera.latent_text_equivalent_tokens";
     public const string LatentSpans = "tessera.latent_spans";
@@ -23,6 +24,11 @@ internal static class InstrumentNames
     public const string SavedSeconds = "tessera.saved_seconds";
     public const string RunningRequests = "tessera.requests_running";
     public const string WaitingRequests = "tessera.requests_waiting";
+    public const string WaitingTokens = "tessera.waiting_tokens";
+    public const string Preemptions = "tessera.preemptions";
+    public const string PrefixCacheQueries = "tessera.prefix_cache_queried_tokens";
+    public const string PrefixCacheHits = "tessera.prefix_cache_hit_tokens";
+    public const string KvBytesResident = "tessera.kv_cache_bytes_resident";
     public const string KvPositionsInUse = "tessera.kv_cache_positions_in_use";
     public const string KvPositionsCapacity = "tessera.kv_cache_positions_capacity";
     public const string KvBytesInUse = "tessera.kv_cache_bytes_in_use";

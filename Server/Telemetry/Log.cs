@@ -44,6 +44,18 @@ internal static partial class Log
     [LoggerMessage(13, LogLevel.Information, "The options were read again: {Requests} requests and {Tokens} tokens per minute for each key; others need a restart")]
     public static partial void OptionsReloaded(ILogger logger, int requests, int tokens);
 
+    /// <summary>The step loop makes no progress.</summary>
+    [LoggerMessage(14, LogLevel.Error, "The model has made no progress for {Seconds:0.0} seconds; {Running} requests run and {Waiting} wait")]
+    public static partial void Stalled(ILogger logger, double seconds, int running, int waiting);
+
+    /// <summary>The step loop goes on.</summary>
+    [LoggerMessage(15, LogLevel.Warning, "The model makes progress again")]
+    public static partial void StallOver(ILogger logger);
+
+    /// <summary>A second signal came.</summary>
+    [LoggerMessage(16, LogLevel.Warning, "A second signal: ending at once")]
+    public static partial void EndedAtOnce(ILogger logger);
+
     /// <summary>The server listens.</summary>
     [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
     public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);

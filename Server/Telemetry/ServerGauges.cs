@@ -27,6 +27,9 @@ internal static class ServerGauges
     {
         meter.CreateObservableGauge(InstrumentNames.RunningRequests, () => engine.GetStatus().RunningCount, "{request}", "Requests with a slot.");
         meter.CreateObservableGauge(InstrumentNames.WaitingRequests, () => engine.GetStatus().WaitingCount, "{request}", "Requests that wait for a slot.");
+        meter.CreateObservableGauge(InstrumentNames.WaitingTokens, () => engine.GetStatus().WaitingTokens, "{token}", "Prompt tokens of waiting requests.");
+        meter.CreateObservableCounter(
+            InstrumentNames.Preemptions, () => engine.GetStatus().PreemptionCount, "{preemption}", "Sequences that lost their positions to an older one.");
         meter.CreateObservableCounter(InstrumentNames.Steps, () => engine.GetStatus().StepCount, "{step}", "Steps of the model.");
         meter.CreateObservableGauge(
             InstrumentNames.SinceProgress, () => engine.GetStatus().SinceLastProgress.TotalSeconds, "s",
@@ -39,6 +42,12 @@ internal static class ServerGauges
         meter.CreateObservableGauge(
             InstrumentNames.KvPositionsCapacity, () => engine.GetStatus().KvPositionsCapacity, "{position}", "KV cache positions that may be in use.");
         meter.CreateObservableGauge(InstrumentNames.KvBytesInUse, () => engine.GetStatus().KvBytesInUse, "By", "Bytes of the KV cache positions in use.");
+        meter.CreateObservableGauge(
+            InstrumentNames.KvBytesResident, () => engine.GetStatus().KvBytesResident, "By", "Bytes of positions in use and of prefixes that are kept for sharing.");
+        meter.CreateObservableCounter(
+            InstrumentNames.PrefixCacheQueries, () => engine.GetStatus().PrefixCacheQueriedTokens, "{token}", "Prompt tokens for which a cached prefix was looked for.");
+        meter.CreateObservableCounter(
+            InstrumentNames.PrefixCacheHits, () => engine.GetStatus().PrefixCacheHitTokens, "{token}", "Prompt tokens that were copied instead of computed.");
         meter.CreateObservableGauge(InstrumentNames.KvBytesPeak, () => engine.GetStatus().KvBytesPeak, "By", "Most KV cache bytes in use since the start.");
         meter.CreateObservableGauge(InstrumentNames.KvUsage, () => UsageOf(engine.GetStatus()), "1", "KV cache positions in use over those there are, 0 to 1.");
         meter.CreateObservableGauge(

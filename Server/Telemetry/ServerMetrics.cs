@@ -26,6 +26,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Histogram<double> _grpcDuration;
     private readonly Counter<long> _requests;
     private readonly Counter<long> _rejections;
+    private readonly Counter<long> _stalls;
     private readonly Counter<long> _tokens;
     private readonly Counter<double> _textEquivalentTokens;
     private readonly Counter<long> _latentSpans;
@@ -52,6 +53,7 @@ internal sealed class ServerMetrics : IDisposable
         _grpcDuration = Histogram(InstrumentNames.GrpcDuration, "s", "Time of gRPC calls, whatever they were.", MetricBuckets.RequestSeconds);
         _requests = Meter.CreateCounter<long>(InstrumentNames.Requests, "{request}", "Generations that have ended, by how.");
         _rejections = Meter.CreateCounter<long>(InstrumentNames.Rejections, "{request}", "Requests that were answered with an error before anything was generated.");
+        _stalls = Meter.CreateCounter<long>(InstrumentNames.Stalls, "{stall}", "Times that the step loop made no progress for too long.");
         _tokens = Meter.CreateCounter<long>(InstrumentNames.Tokens, "{token}", "Tokens by kind; cached ones are a part of the prompt's.");
         _textEquivalentTokens = Meter.CreateCounter<double>(InstrumentNames.TextEquivalentTokens, "{token}", "Text tokens that the generated latents stand for.");
         _latentSpans = Meter.CreateCounter<long>(InstrumentNames.LatentSpans, "{span}", "Latent spans that were generated.");
@@ -83,6 +85,9 @@ internal sealed class ServerMetrics : IDisposable
         RecordTokens(finished.Usage, operation);
         RecordLatents(request, finished);
     }
+
+    /// <summary>The step loop makes no progress.</summary>
+    public void RecordStall() => _stalls.Add(1);
 
     /// <summary>A request was answered with an error before anything was generated.</summary>
     public void RecordRejection(string reason, string protocol) => _rejections.Add(1, new(MetricTags.Reason, reason), new(MetricTags.Protocol, protocol));

@@ -1,3 +1,4 @@
+using Tessera.Server.Hosting;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
@@ -16,6 +17,11 @@ internal static class GrpcPipeline
             services.GetRequiredService<AccessControl>(),
             services.GetRequiredService<ServerMetrics>(),
             services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Grpc"));
-        return dispatcher.HandleAsync;
+        var bodyTimeout = new BodyTimeout(TimeSpan.FromSeconds(services.GetRequiredService<ServerOptions>().BodySeconds));
+        return context =>
+        {
+            context.Features.Set(bodyTimeout);
+            return dispatcher.HandleAsync(context);
+        };
     }
 }

@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Tessera.Protos.Grpc;
+using Tessera.Server.Hosting;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Grpc;
@@ -32,6 +34,7 @@ internal sealed class GrpcServerCall : IDisposable
         context.Response.ContentType = GrpcHeaders.ContentType;
         context.Response.Headers[GrpcHeaders.AcceptEncoding] = GrpcHeaders.SupportedEncodings;
         LiftBodyLimit(context);
+        LiftBodyRate(context);
     }
 
     /// <summary>Id of the call in logs and in the response's headers.</summary>
@@ -65,10 +68,17 @@ internal sealed class GrpcServerCall : IDisposable
     public async Task<T?> ReadNextAsync<T>(MessageParser<T> parser)
         where T : class, IMessage<T>, new()
     {
+        var most = _context.Features.Get<BodyTimeout>()?.Time ?? Timeout.InfiniteTimeSpan;
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(Ended);
+        late.CancelAfter(most);
         try
         {
             _frames ??= new GrpcFrameReader(_context.Request.BodyReader, _maxMessageBytes, _context.Request.Headers[GrpcHeaders.Encoding]);
-            return await _frames.ReadAsync(parser, Ended).ConfigureAwait(false);
+            return await _frames.ReadAsync(parser, late.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!Ended.IsCancellationRequested)
+        {
+            throw GrpcFailure.ToStatus(ApiFailure.BodyLate(most));
         }
         catch (BadHttpRequestException e)
         {
@@ -153,6 +163,15 @@ internal sealed class GrpcServerCall : IDisposable
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
         {
             limit.MaxRequestBodySize = null;
+        }
+    }
+
+    // Below its least rate the web server closes the whole connection, with the calls of others on it; the time for a message is bounded here, call by call.
+    private static void LiftBodyRate(HttpContext context)
+    {
+        if (context.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
+        {
+            rate.MinDataRate = null;
         }
     }
 

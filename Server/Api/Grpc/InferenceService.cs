@@ -7,7 +7,7 @@ using Wire = Tessera.Protos.V1;
 namespace Tessera.Server.Api.Grpc;
 
 /// <summary><c>tessera.v1.Inference</c>: generation, as a typed stream or as one message.</summary>
-internal sealed class InferenceService(InferenceEngine engine, Readiness readiness, ILogger<InferenceService> logger)
+internal sealed class InferenceService(InferenceEngine engine, Admission admission, ILogger<InferenceService> logger)
 {
     /// <summary>Full name of the service.</summary>
     public const string ServiceName = "tessera.v1.Inference";
@@ -21,13 +21,13 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
     private async Task GenerateAsync(GrpcServerCall call, Func<GrpcServerCall, Generation, Task> sendAsync)
     {
         // Nothing is read, let alone tokenised, for a client that must come back later.
-        if (readiness.Refusal() is { } refusal)
+        if (admission.Refusal() is { } refusal)
         {
             throw GrpcFailure.ToStatus(refusal);
         }
 
         var message = await call.ReadRequestAsync(Wire.GenerateRequest.Parser).ConfigureAwait(false);
-        var generation = Submit(Validate(message, call));
+        var generation = Submit(message, call);
         call.Telemetry.Track(generation, GenAiOperation.GenerateContent);
         try
         {
@@ -44,15 +44,22 @@ internal sealed class InferenceService(InferenceEngine engine, Readiness readine
     {
         _model.Require(message.Model);
         var input = GenerateRequestReader.Read(message, call.RequestId);
-        input = input with { CacheSalt = CacheSalts.Of(call.Telemetry, input.CacheSalt) };
+        input = admission.Bound(input with { CacheSalt = CacheSalts.Of(call.Telemetry, input.CacheSalt) });
         return GenerationRequest.TryCreate(input, engine.Package, engine.Options, GenerateRequestReader.Names, out var request, out var problems)
             ? request
             : throw GrpcFailure.ToStatus(ApiFailure.FromProblems(problems));
     }
 
-    private Generation Submit(GenerationRequest request)
+    // A place first, the work second: a crowd must not have its prompts tokenised only to be refused.
+    private Generation Submit(Wire.GenerateRequest message, GrpcServerCall call)
     {
-        var result = engine.Submit(request);
+        if (admission.Reserve(message.CalculateSize(), out var place) is { } full)
+        {
+            throw GrpcFailure.ToStatus(full);
+        }
+
+        using var reserved = place;
+        var result = engine.Submit(Validate(message, call), place);
         return result is SubmitResult.Accepted accepted
             ? accepted.Generation
             : throw GrpcFailure.ToStatus(ApiFailure.FromSubmit(result, engine.GetStatus().State) ?? ApiFailure.Internal);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Engine;
 using Tessera.Engine.Requests;
 using Tessera.Server.Api.Gathering;
@@ -7,20 +8,19 @@ namespace Tessera.Server.Api.Rest;
 
 /// <summary>What all generating routes do: read, validate, submit, send whole or streamed.</summary>
 internal sealed class GenerationEndpoint(
-    IGenerationApi api, InferenceEngine engine, Readiness readiness, ServerOptions options, TimeProvider timeProvider, ILogger<GenerationEndpoint> logger)
+    IGenerationApi api, InferenceEngine engine, Admission admission, ServerOptions options, TimeProvider timeProvider, ILogger<GenerationEndpoint> logger)
 {
     /// <summary>Answers a request.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         // Nothing is read, let alone tokenised, for a client that must come back later.
-        if (readiness.Refusal() is { } refusal)
+        if (admission.Refusal() is { } refusal)
         {
             await RestResponse.WriteErrorAsync(context, refusal).ConfigureAwait(false);
             return;
         }
 
-        var (parsed, request, error) = await ReadAsync(context).ConfigureAwait(false);
-        var submitted = error is null ? engine.Submit(request!) : null;
+        var (parsed, submitted, error) = await SubmitAsync(context).ConfigureAwait(false);
         if (submitted is SubmitResult.Accepted accepted)
         {
             RequestTelemetry.Of(context).Track(accepted.Generation, api.Operation);
@@ -48,7 +48,7 @@ internal sealed class GenerationEndpoint(
         }
     }
 
-    private async Task<(ParsedGeneration? Parsed, GenerationRequest? Request, ApiFailure? Error)> ReadAsync(HttpContext context)
+    private async Task<(ParsedGeneration? Parsed, SubmitResult? Submitted, ApiFailure? Error)> SubmitAsync(HttpContext context)
     {
         var (document, error) = await JsonBody.ReadAsync(context.Request, context.RequestAborted).ConfigureAwait(false);
         if (document is null)
@@ -57,11 +57,17 @@ internal sealed class GenerationEndpoint(
         }
         using (document)
         {
+            // A place first, the work second: a crowd must not have its prompts tokenised only to be refused.
+            if (admission.Reserve(JsonMarshal.GetRawUtf8Value(document.RootElement).Length, out var place) is { } full)
+            {
+                return (null, null, full);
+            }
+            using var reserved = place;
             var problems = new List<FieldProblem>();
             var parsed = api.Read(document.RootElement, context.TraceIdentifier, problems);
-            parsed = parsed with { Input = parsed.Input with { CacheSalt = CacheSalts.Of(context, parsed.Input.CacheSalt) } };
+            parsed = parsed with { Input = admission.Bound(parsed.Input with { CacheSalt = CacheSalts.Of(context, parsed.Input.CacheSalt) }) };
             var (request, invalid) = Validate(parsed, problems);
-            return (parsed, request, invalid);
+            return (parsed, request is null ? null : engine.Submit(request, place), invalid);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.Net.Http.Headers;
+using Tessera.Server.Hosting;
 
 namespace Tessera.Server.Api.Rest;
 
@@ -24,8 +25,21 @@ internal static class JsonBody
             return (null, refused);
         }
 
+        var most = request.HttpContext.Features.Get<BodyTimeout>()?.Time ?? Timeout.InfiniteTimeSpan;
+        using var late = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        late.CancelAfter(most);
         using var buffer = new MemoryStream();
-        await request.Body.CopyToAsync(buffer, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await request.Body.CopyToAsync(buffer, late.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsLate(e, late, cancellationToken))
+        {
+            // The rest of the body may never come.
+            request.HttpContext.Response.Headers.Connection = "close";
+            return (null, ApiFailure.BodyLate(most));
+        }
+
         return Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
     }
 
@@ -64,6 +78,10 @@ internal static class JsonBody
             return (null, Invalid(tooDeep ? $"expected at most {MaxDepth} levels of nesting, found more at {at}" : $"expected JSON, found an error at {at}"));
         }
     }
+
+    private static bool IsLate(Exception exception, CancellationTokenSource late, CancellationToken gone) =>
+        !gone.IsCancellationRequested
+        && (exception is OperationCanceledException ? late.IsCancellationRequested : exception is BadHttpRequestException { StatusCode: StatusCodes.Status408RequestTimeout });
 
     private static ApiFailure? CheckHeaders(HttpRequest request)
     {

@@ -1,3 +1,4 @@
+using Tessera.Server.Hosting;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
@@ -13,8 +14,9 @@ internal static class RestPipeline
     {
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Rest");
         var metrics = services.GetRequiredService<ServerMetrics>();
+        var bodyTimeout = new BodyTimeout(TimeSpan.FromSeconds(services.GetRequiredService<ServerOptions>().BodySeconds));
         var app = new ApplicationBuilder(services);
-        app.Use(next => context => HandleAsync(context, next, metrics, logger));
+        app.Use(next => context => HandleAsync(context, next, metrics, bodyTimeout, logger));
         app.UseRouting();
         var access = services.GetRequiredService<AccessControl>();
         app.Use(next => context => CheckAccessAsync(context, next, access));
@@ -23,9 +25,10 @@ internal static class RestPipeline
         return app.Build();
     }
 
-    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ServerMetrics metrics, ILogger logger)
+    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ServerMetrics metrics, BodyTimeout bodyTimeout, ILogger logger)
     {
         var telemetry = RequestTelemetry.BeginRest(context, metrics);
+        context.Features.Set(bodyTimeout);
         try
         {
             if (RequestIds.Take(context) is { } refused)

@@ -18,6 +18,7 @@ internal static class MetricCatalog
     [
         new("tessera_requests_running", InstrumentNames.RunningRequests, "Requests with a slot."),
         new("tessera_requests_waiting", InstrumentNames.WaitingRequests, "Requests that wait for a slot."),
+        new("tessera_waiting_tokens", InstrumentNames.WaitingTokens, "Prompt tokens of waiting requests."),
         new("tessera_requests_total", InstrumentNames.Requests, "Generations that have ended, by how, by operation and by protocol."),
         new("tessera_rejections_total", InstrumentNames.Rejections, "Requests that were answered with an error before anything was generated, by reason."),
         new("tessera_request_seconds", InstrumentNames.RequestDuration, "Seconds from submission to the last token."),
@@ -33,6 +34,8 @@ internal static class MetricCatalog
         new("tessera_steps_total", InstrumentNames.Steps, "Steps of the model."),
         new("tessera_step_seconds", EngineMeter.StepTimeName, "Seconds of one step of the model, all sequences together.") { StartingLabels = [[]] },
         new("tessera_since_last_progress_seconds", InstrumentNames.SinceProgress, "Seconds since the step loop last finished a step or was idle."),
+        new("tessera_stalls_total", InstrumentNames.Stalls, "Times that the step loop made no progress for Server:StallSeconds.") { StartingLabels = [[]] },
+        new("tessera_preemptions_total", InstrumentNames.Preemptions, "Sequences that lost their positions to an older one and were computed again."),
         new("tessera_ready", InstrumentNames.Ready, "1 while requests are taken, else 0."),
         new("tessera_http_request_seconds", InstrumentNames.HttpDuration, "Seconds of REST requests, by method, route and status."),
         new("tessera_grpc_call_seconds", InstrumentNames.GrpcDuration, "Seconds of gRPC calls, by method and status."),
@@ -74,6 +77,9 @@ internal static class MetricCatalog
         new("tessera_kv_cache_positions_in_use", InstrumentNames.KvPositionsInUse, "KV cache positions in use."),
         new("tessera_kv_cache_positions_capacity", InstrumentNames.KvPositionsCapacity, "KV cache positions that may be in use."),
         new("tessera_kv_cache_bytes_in_use", InstrumentNames.KvBytesInUse, "Bytes of the KV cache positions in use."),
+        new("tessera_kv_cache_bytes_resident", InstrumentNames.KvBytesResident, "Bytes of positions in use and of prefixes that are kept for sharing."),
+        new("tessera_prefix_cache_queried_tokens_total", InstrumentNames.PrefixCacheQueries, "Prompt tokens for which a cached prefix was looked for."),
+        new("tessera_prefix_cache_hit_tokens_total", InstrumentNames.PrefixCacheHits, "Prompt tokens that were copied instead of computed."),
         new("tessera_kv_cache_bytes_peak", InstrumentNames.KvBytesPeak, "Most KV cache bytes in use since the start."),
     ];
 
@@ -99,6 +105,9 @@ internal static class MetricCatalog
             Alias("vllm:request_queue_time_seconds", InstrumentNames.QueueTime, "Same as tessera_queue_seconds."),
             Alias("vllm:request_prefill_time_seconds", InstrumentNames.PrefillTime, "Same as tessera_prefill_seconds."),
             Alias("vllm:request_decode_time_seconds", InstrumentNames.DecodeTime, "Same as tessera_decode_seconds."),
+            Alias("vllm:num_preemptions_total", InstrumentNames.Preemptions, "Same as tessera_preemptions_total."),
+            Alias("vllm:prefix_cache_queries_total", InstrumentNames.PrefixCacheQueries, "Same as tessera_prefix_cache_queried_tokens_total."),
+            Alias("vllm:prefix_cache_hits_total", InstrumentNames.PrefixCacheHits, "Same as tessera_prefix_cache_hit_tokens_total."),
             Alias("vllm:prompt_tokens_total", InstrumentNames.Tokens, "Prompt tokens.", tags => KindOf(tags) == "prompt"),
             Alias("vllm:generation_tokens_total", InstrumentNames.Tokens, "Generated tokens of every kind.", tags => GeneratedKinds.Contains(KindOf(tags))),
             new("vllm:request_success_total", InstrumentNames.Requests, "Generations that ended with stop or length.")

@@ -50,7 +50,10 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>Asks the process to end, as a service manager does.</summary>
-    public void SendTerminate() => Assert.Equal(0, SendSignal(_process.Id, Terminate));
+    public void SendTerminate() => SendSignal(Terminate);
+
+    /// <summary>Sends a signal.</summary>
+    public void SendSignal(int signal) => Assert.Equal(0, Kill(_process.Id, signal));
 
     /// <summary>Waits for the end.</summary>
     /// <returns>The exit code.</returns>
@@ -93,5 +96,5 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int SendSignal(int processId, int signal);
+    private static partial int Kill(int processId, int signal);
 }

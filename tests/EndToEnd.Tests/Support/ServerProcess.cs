@@ -32,6 +32,15 @@ internal sealed class ServerProcess : IAsyncDisposable
         Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
         [Repository.ServerAssembly, "--Server:RestPort", "0", "--Server:GrpcPort", "0", .. arguments]);
 
+    /// <summary>Runs <c>keys ...</c> and gives what it prints.</summary>
+    public static async Task<string> RunKeysAsync(params string[] arguments)
+    {
+        await using var process = ChildProcess.Start(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Repository.ServerAssembly, "keys", .. arguments]);
+        var printed = await process.ReadLineAsync();
+        Assert.True(await process.WaitForExitAsync() == 0, string.Join('\n', process.Errors));
+        return printed ?? "";
+    }
+
     /// <summary>Starts the server with the shipped package and waits until it listens.</summary>
     public static async Task<ServerProcess> StartAsync(params string[] arguments)
     {
@@ -84,6 +93,15 @@ internal sealed class ServerProcess : IAsyncDisposable
             await Task.Delay(20, patience.Token);
         }
     }
+
+    /// <summary>Sends a signal.</summary>
+    public void Signal(int signal) => _process.SendSignal(signal);
+
+    /// <summary>Next line of its log; null at its end.</summary>
+    public Task<string?> ReadLineAsync() => _process.ReadLineAsync();
+
+    /// <summary>Waits for the end and gives the exit code.</summary>
+    public Task<int> WaitForExitAsync() => _process.WaitForExitAsync();
 
     /// <summary>Asks the server to stop and waits.</summary>
     /// <returns>Exit code and what it wrote to the standard error.</returns>

@@ -58,7 +58,7 @@ internal sealed class TestServer : IAsyncDisposable
         Assert.Equal(EngineState.Ready, await running.WaitUntilStartedAsync());
         var logs = new LogCapture();
         var host = ServerHost.Build(
-            options, running, keys ?? new KeyStore(null, default, TimeProvider.System), OptionsReload.None, logging => logging.AddProvider(logs));
+            options, running, keys ?? new KeyStore(null, default, TimeProvider.System), OptionsReload.None, configureLogging: logging => logging.AddProvider(logs));
         await host.StartAsync();
         return new TestServer(folder, package, runner, running, host, logs);
     }

@@ -1,0 +1,29 @@
+using Tessera.Engine;
+using Tessera.Engine.Requests;
+
+namespace Tessera.Server.Api;
+
+/// <summary>Lets requests in, for both fronts: a place in the queue first, the work of reading a prompt second.</summary>
+internal sealed class Admission(InferenceEngine engine, Readiness readiness, ServerOptions options)
+{
+    private readonly int _maxPositions = engine.Package.Manifest.Architecture.MaxPositions;
+
+    /// <summary>Why no request is taken now; looked at before a body is read. Null when it may be.</summary>
+    public ApiFailure? Refusal() =>
+        readiness.Refusal() ?? (engine.QueueFullRetryAfter is { } retryAfter ? ApiFailure.FromSubmit(new SubmitResult.Full(retryAfter), EngineState.Ready) : null);
+
+    /// <summary>Reserves a place for a request whose body was read and whose prompt was not tokenised yet.</summary>
+    /// <param name="bodyBytes">Bytes of its body: no prompt has more tokens than bytes.</param>
+    /// <param name="place">Give it to the engine with the request, and dispose of it in any case.</param>
+    /// <returns>Why there is none; null when there is.</returns>
+    public ApiFailure? Reserve(long bodyBytes, out QueuePlace? place) => engine.TryReserve((int)Math.Min(bodyBytes, _maxPositions), out place) is { } full
+        ? ApiFailure.FromSubmit(full, EngineState.Ready)
+        : null;
+
+    /// <summary>The input with the server's bound on its time.</summary>
+    public GenerationInput Bound(GenerationInput input)
+    {
+        var most = TimeSpan.FromSeconds(options.RequestSeconds);
+        return input with { Timeout = input.Timeout < most ? input.Timeout : most };
+    }
+}

@@ -1,0 +1,27 @@
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace Tessera.Server.Hosting;
+
+/// <summary>What one connection may cost, before any handler sees a request of it.</summary>
+internal static class ConnectionLimits
+{
+    // Slower than this nobody is but who means to be; looked at when the grace is over.
+    private static readonly MinDataRate SlowestBody = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+
+    /// <summary>Sets the web server's limits.</summary>
+    public static void Apply(KestrelServerLimits limits, ServerOptions options)
+    {
+        limits.MaxRequestBodySize = options.MaxBodyBytes;
+        limits.MaxRequestHeadersTotalSize = options.MaxHeaderBytes;
+        limits.Http2.MaxRequestHeaderFieldSize = options.MaxHeaderBytes;
+        limits.MaxRequestLineSize = Math.Min(limits.MaxRequestLineSize, options.MaxHeaderBytes);
+        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(options.HeaderSeconds);
+        limits.MaxConcurrentConnections = options.MaxConnections;
+        limits.MinRequestBodyDataRate = SlowestBody;
+        limits.MinResponseDataRate = SlowestBody;
+    }
+}
+
+/// <summary>Time that the body of one request has to arrive; a feature of its context.</summary>
+/// <param name="Time">The time.</param>
+internal sealed record BodyTimeout(TimeSpan Time);

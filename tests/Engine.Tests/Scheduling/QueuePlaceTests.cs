@@ -1,0 +1,59 @@
+using Tessera.Engine.Scheduling;
+
+namespace Tessera.Engine.Tests.Scheduling;
+
+public sealed class QueuePlaceTests
+{
+    [Fact]
+    public void Dispose_UnusedPlace_GivesItBackOnce()
+    {
+        var queue = new RequestQueue(maxRequests: 1, maxTokens: 100);
+        Assert.True(queue.TryReserve(40));
+        var place = new QueuePlace(queue, 40);
+        Assert.True(queue.IsFull);
+
+        place.Dispose();
+        place.Dispose();
+
+        Assert.Equal((0, 0L, false), (queue.Count, queue.TokenCount, queue.IsFull));
+    }
+
+    [Fact]
+    public void TryUse_ShorterPrompt_KeepsThePlaceAndGivesTheRestBack()
+    {
+        var queue = new RequestQueue(maxRequests: 4, maxTokens: 100);
+        Assert.True(queue.TryReserve(40));
+        using (var place = new QueuePlace(queue, 40))
+        {
+            Assert.True(place.TryUse(7));
+        }
+
+        Assert.Equal((1, 7L), (queue.Count, queue.TokenCount));
+    }
+
+    [Fact]
+    public void TryUse_LongerPromptThanThereIsRoomFor_IsRefusedAndThePlaceGivenBack()
+    {
+        var queue = new RequestQueue(maxRequests: 4, maxTokens: 100);
+        Assert.True(queue.TryReserve(60));
+        Assert.True(queue.TryReserve(40));
+        using (var place = new QueuePlace(queue, 40))
+        {
+            Assert.False(place.TryUse(41));
+            Assert.True(queue.IsFull);
+        }
+
+        Assert.Equal((1, 60L, false), (queue.Count, queue.TokenCount, queue.IsFull));
+    }
+
+    [Fact]
+    public void TryUse_LonePromptAboveTheBound_IsTaken()
+    {
+        var queue = new RequestQueue(maxRequests: 4, maxTokens: 100);
+        Assert.True(queue.TryReserve(150));
+        using var place = new QueuePlace(queue, 150);
+
+        Assert.True(place.TryUse(160));
+        Assert.True(queue.IsFull);
+    }
+}
