@@ -2,9 +2,9 @@ namespace Tessera.Engine;
 
 /// <summary>What the engine is doing.</summary>
 /// <param name="State">Life cycle.</param>
-/// <param name="RunningCount">Requests with a slot.</param>
+/// <param name="RunningCount">Responses with a slot, or with a promise of one: a request with n above 1 counts n times.</param>
 /// <param name="WaitingCount">Requests in the queue.</param>
-/// <param name="KvPositionsInUse">Positions in use over all slots.</param>
+/// <param name="KvPositionsInUse">Positions of running sequences over all slots; kept prompts are not among them.</param>
 /// <param name="KvBytesInUse">Bytes of those positions.</param>
 /// <param name="KvBytesPeak">Most bytes in use since the start.</param>
 /// <param name="KvPositionsCapacity">Positions that may be in use.</param>

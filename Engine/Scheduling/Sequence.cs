@@ -148,10 +148,11 @@ internal sealed class Sequence
     /// <summary>Takes a slot.</summary>
     /// <param name="slot">The slot.</param>
     /// <param name="computed">Positions that are copied into it.</param>
-    public void Admit(int slot, int computed)
+    /// <param name="cached">How many of them another request had; a follower's come from its own.</param>
+    public void Admit(int slot, int computed, int cached)
     {
         Require(SequenceStatus.Waiting);
-        CachedCount = Clock.IsAdmitted ? CachedCount : Math.Min(computed, Request.PromptPositions);
+        CachedCount = Clock.IsAdmitted ? CachedCount : Math.Min(cached, Request.PromptPositions);
         Slot = slot;
         ComputedCount = computed;
         Status = SequenceStatus.Prefilling;

@@ -75,7 +75,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     public void BeginPrompt(Sequence sequence)
     {
         RequireRoom(sequence);
-        sequence.Admit(_decoding.Count + _prompts.Count, computed: 0);
+        sequence.Admit(_decoding.Count + _prompts.Count, computed: 0, cached: 0);
         _prompts.Add(sequence);
     }
 
@@ -89,7 +89,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         }
 
         // In place before anything is copied: if that fails, the failed step takes the sequence along.
-        sequence.Admit(_decoding.Count, hit.Length);
+        sequence.Admit(_decoding.Count, hit.Length, cached: hit.Length);
         Prefilling = sequence;
         Copy(hit, sequence.Slot);
     }
@@ -137,7 +137,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     {
         var slot = _decoding.Count;
         KeepFree(slot, 1);
-        follower.Admit(slot, leader.ComputedCount);
+        follower.Admit(slot, leader.ComputedCount, leader.CachedCount);
         follower.BeginDecoding(slot);
         _decoding.Add(follower);
         runner.MoveSlot(leader.Slot, slot, leader.ComputedCount);

@@ -58,6 +58,25 @@ public sealed class FailureTests
         Assert.IsType<SubmitResult.Draining>(harness.Engine.Submit(harness.Request()));
     }
 
+    [Fact]
+    public async Task Step_WithoutMemory_IsAnOutcomeAndTheNextStepRuns()
+    {
+        await using var harness = await EngineHarness.StartAsync();
+        harness.Runner.BeforeRun = _ =>
+        {
+            harness.Runner.BeforeRun = null;
+            throw new InsufficientMemoryException("planned");
+        };
+
+        var failed = await harness.RunAsync("text");
+        var next = await harness.RunAsync("text");
+
+        Assert.Equal(FinishReason.Error, failed.Finished.Reason);
+        Assert.Equal(FinishReason.Stop, next.Finished.Reason);
+        Assert.Equal(EngineState.Ready, harness.Engine.GetStatus().State);
+        harness.AssertEmpty();
+    }
+
     [Theory]
     [InlineData(float.NaN, 0)]
     [InlineData(float.NaN, 1)]
