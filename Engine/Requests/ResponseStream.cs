@@ -156,14 +156,17 @@ internal sealed class ResponseStream
             {
                 return;
             }
-
-            _patience?.Dispose();
-            _patience = null;
-            _areHintsDropped = true;
-            CompleteEnded();
         }
 
-        _hintWait!.GaveUp(new TimeoutException($"the codebook decoder gave no hints within {_hintWait.Patience.TotalSeconds} s; a response ended without them"));
+        // Said first: whoever sees the last event can find out why it has no hints.
+        _hintWait!.GaveUp(new TimeoutException($"the codebook decoder gave no hints within {_hintWait.Patience.TotalSeconds} s; a response ends without them"));
+        lock (_lock)
+        {
+            _areHintsDropped = !IsCompleted;
+            _patience?.Dispose();
+            _patience = null;
+            CompleteEnded();
+        }
     }
 
     // Ends the responses that only wait for hints.
