@@ -89,7 +89,7 @@ class FiniteScalar:
     def __init__(self, codebook: Codebook, settings: CodebookConfig) -> None:
         self.codebook = codebook
         self.frozen_from = max(1, int(settings.freeze_share * settings.steps))
-        self.half = torch.tensor([(levels - 1) / 2 for levels in settings.fsq_levels])
+        self.half = torch.tensor([(levels - 1) / 2 for levels in settings.fsq_levels], device=codebook.codes.device)
         codebook.codes.copy_(grid(settings.fsq_levels))
 
     def __call__(self, step: int, vectors: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:

@@ -41,6 +41,7 @@ code_dim = 4
 heads = 1
 steps = 6
 batch = 4
+final_traces = 50
 [train]
 bf16 = false
 steps = 4
@@ -119,9 +120,11 @@ class DataTests(unittest.TestCase):
         self.assertEqual(recipe.parse({"codebook": {"codes": 9}}).codebook.max_steps, 64)
         with open(os.path.join(HERE, "..", "recipes", "finetune_gsm8k.toml"), "rb") as file:
             shipped = recipe.load(file.name)
-        self.assertEqual((shipped.codebook.codes, shipped.codebook.chunk_tokens, shipped.latents.chunks), (1024, 16, "tokens"))
+        self.assertEqual((shipped.codebook.codes, shipped.codebook.chunk_tokens, shipped.codebook.chunking), (1024, 16, "tokens"))
         for values, named in (({"trian": {}}, "trian"), ({"codebook": {"kodes": 1}}, "codebook.kodes"), ({"mix": {"text_rate": 0.9}}, "mix"),
-                              ({"train": {"batch": 0}}, "train.batch"), ({"latents": {"rows": "zero"}}, "latents.rows"), ({"codebook": 3}, "codebook"),
+                              ({"train": {"batch": 0}}, "train.batch"), ({"latents": {"rows": "zero"}}, "latents.rows"),
+                              ({"codebook": {"chunking": "words"}}, "codebook.chunking"), ({"codebook": {"quantizer": "lfq"}}, "codebook.quantizer"),
+                              ({"codebook": {"quantizer": "fsq", "fsq_levels": [2]}}, "codebook.fsq_levels"), ({"codebook": 3}, "codebook"),
                               ({"data": {"validation_share": 1.0}}, "data.validation_share"), ({"train": {"steps": "many"}}, "train.steps")):
             with self.assertRaisesRegex(ValueError, f"recipe: .*{named}"):
                 recipe.parse(values)
@@ -145,12 +148,13 @@ class RowTests(unittest.TestCase):
             self.assertTrue((padded[0, len(ids):] == tokenizer.pad).all())
 
     def test_chunks_hold_the_steps_text(self):
-        for chunks, sizes in (("steps", lambda lengths: all(lengths)), ("tokens", lambda lengths: all(length == 16 for length in lengths[:-1]))):
+        for chunks, sizes in (("step", lambda lengths: all(lengths)), ("tokens", lambda lengths: all(length == 16 for length in lengths[:-1]))):
             made = made_recipe()
-            made.latents.chunks = chunks
+            made.codebook = dataclasses.replace(made.codebook, chunking=chunks, steps=2)
             folder = os.path.join(FOLDER, f"chunks-{chunks}")
-            prepare(made, folder, BASE + "/codebook", devices.CPU, lambda text: None)
+            prepare(made, folder, None, devices.CPU, lambda text: None)
             prepared = opened(folder)
+            self.assertEqual(prepared.codebook.config.chunking, chunks)
             for found in prepared.training:
                 text = prepared.tokenizer.decode([token for chunk in found.chunks for token in chunk])
                 self.assertIn(text.splitlines(), [problem["steps"] for problem in PROBLEMS])
@@ -248,8 +252,11 @@ class PreparedTests(unittest.TestCase):
         prepared = opened(BASE)
         settings = dataclasses.replace(prepared.codebook.config, steps=120, batch=8, dim=32, heads=2, code_dim=8)
         short = [dataclasses.replace(found, chunks=found.chunks[:1]) for found in prepared.training[:4]]
-        found = codebooks.train(settings, short, prepared.tokenizer.text_size, prepared.tokenizer.pad, 0, devices.CPU, False, lambda record: None)
-        self.assertGreater(codebooks.measure(found, short, prepared.tokenizer.pad)["token_accuracy"], 0.9)
+        scalar = dataclasses.replace(settings, quantizer="fsq", fsq_levels=[2, 2, 2], code_dim=3, steps=20)
+        for wanted, least in ((settings, 0.9), (scalar, 0.0)):
+            found = codebooks.train(wanted, short, prepared.tokenizer.text_size, prepared.tokenizer.pad, 0, devices.CPU, lambda record: None)
+            self.assertGreater(codebooks.measure(found, short, prepared.tokenizer.pad)["token_accuracy"], least)
+        self.assertEqual(sorted(set(found.codes.flatten().tolist())), [-0.5, 0.5])  # FSQ's grid does not move
 
 
 class RunTests(unittest.TestCase):

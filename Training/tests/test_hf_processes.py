@@ -16,7 +16,7 @@ from tessera_training.hf.trainer import FinetuneRun
 
 HERE = os.path.dirname(__file__)
 CHECKPOINT = os.path.join(HERE, "..", "..", "tests", "Exporter.Tests", "fixtures", "families", "llama32-tied")
-SETTINGS = {"data": {"validation_share": 0.2}, "codebook": {"codes": 8, "dim": 16, "code_dim": 4, "heads": 1, "steps": 3, "batch": 4},
+SETTINGS = {"data": {"validation_share": 0.2}, "codebook": {"codes": 8, "dim": 16, "code_dim": 4, "heads": 1, "steps": 3, "batch": 4, "final_traces": 20},
             "train": {"bf16": False, "steps": 3, "batch": 6, "micro_batch": 2, "lr": 1e-3, "evaluate_every": 3}}
 
 

@@ -1,6 +1,6 @@
 """Trains Training's VQ-VAE on the chunks of a data set, in the vocabulary of a checkpoint, and gives each trace its codes.
 
-The stages are those of train_vqvae: noise instead of codes first, then k-means and codes that move with the encoder, then the decoder alone.
+Quantisers and stages are those of train_vqvae: with the usual one noise instead of codes first, then codes that move with the encoder, then the decoder alone.
 """
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import time
 import torch
 import torch.nn.functional as F
 
-from .. import devices
+from .. import devices, quantizers
 from ..config import CodebookConfig
-from ..vqvae import Codebook, CodeUpdater
+from ..vqvae import Codebook
 from .errors import CheckpointError
 from .traces import Trace
 
@@ -42,39 +42,25 @@ class ChunkBatch:
         return torch.where(known | (self.text == self.pad), 1.0, of_new)
 
 
-def train(config: CodebookConfig, traces: list[Trace], text_size: int, pad: int, seed: int, device: torch.device, bf16: bool, log) -> Codebook:
+def train(config: CodebookConfig, traces: list[Trace], text_size: int, pad: int, seed: int, device: torch.device, log) -> Codebook:
     """A codebook trained on `traces` (those with chunks); `log` gets a record now and then."""
     traces = [found for found in traces if found.chunks]
     torch.manual_seed(seed)
     rng, started = random.Random(f"{seed}/codebook"), time.time()
     codebook = Codebook(config, text_size).to(device)
-    updater = CodeUpdater(codebook, config.ema_decay, config.restart_after)
+    quantizer = quantizers.make(codebook, config)
     optimizer = torch.optim.AdamW(codebook.parameters(), lr=config.lr, weight_decay=0.01, betas=(0.9, 0.95))
-    noisy_steps, recent = max(1, int(config.warmup_share * config.steps)), []
-    frozen_from = max(noisy_steps + 1, int(config.freeze_share * config.steps))
     for step in range(config.steps):
         for group in optimizer.param_groups:
             group["lr"] = config.lr * min(1.0, (step + 1) / 50) * min(1.0, 2 * (1 - step / config.steps) + 0.02)
         batch = ChunkBatch(rng.choices(traces, k=config.batch), config, pad, device)
-        if step == noisy_steps:
-            _first_codes(codebook, updater, torch.cat(recent))
-        with devices.autocast(device, bf16):
+        with devices.autocast(device):
             vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
-        if step < noisy_steps:
-            kept = vectors[batch.valid]
-            vectors = (vectors - kept.mean(0)) / (kept.std(0) + 1e-4)
-            recent = (recent + [kept.detach()])[-20:]
-            given, commitment = vectors + config.warmup_noise * torch.randn_like(vectors), vectors.new_zeros(())
-        else:
-            codes = codebook.nearest(vectors.detach())
-            quantized = codebook.codes[codes]
-            commitment = ((vectors - quantized) ** 2).mean(-1)[batch.valid].mean()
-            given = vectors + (quantized - vectors).detach()  # straight through
-            if step < frozen_from:
-                updater.update(vectors.detach()[batch.valid], codes[batch.valid], restart=step < (noisy_steps + frozen_from) / 2)
-            elif step == frozen_from:
-                codebook.freeze_codes()
-        with devices.autocast(device, bf16):
+        given, commitment, _ = quantizer(step, vectors, batch.valid)
+        if step == quantizer.frozen_from:
+            codebook.freeze_codes()
+            quantizer.finish(_representative(codebook, traces, pad, rng))
+        with devices.autocast(device):
             logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
         errors = F.cross_entropy(logits.float().flatten(0, 1), batch.text[batch.valid].flatten(), reduction="none")
         weights = batch.weights(config.new_word_weight)[batch.valid].flatten()
@@ -89,11 +75,14 @@ def train(config: CodebookConfig, traces: list[Trace], text_size: int, pad: int,
     return codebook.eval()
 
 
-def _first_codes(codebook: Codebook, updater: CodeUpdater, drawn: torch.Tensor) -> None:
-    """Folds the scale of the encoder outputs `drawn` into the encoder and sets the codes by k-means."""
-    mean, deviation = drawn.mean(0), drawn.std(0) + 1e-4
-    codebook.fold_scale(mean, deviation)
-    updater.start((drawn - mean) / deviation)
+@torch.no_grad()
+def _representative(codebook: Codebook, traces: list[Trace], pad: int, rng: random.Random) -> torch.Tensor:
+    """Encoder outputs [n, code_dim], half of chunks as they come, half of distinct ones, so that rare chunks get codes too."""
+    drawn = [(found.prompt[-1], tuple(chunk)) for found in traces for chunk in found.chunks]
+    count = codebook.config.final_traces
+    chosen = rng.choices(drawn, k=count) + rng.choices(list(dict.fromkeys(drawn)), k=count)
+    alone = ChunkBatch([Trace([last], [list(chunk)], []) for last, chunk in chosen], codebook.config, pad, codebook.codes.device)
+    return codebook.latent_vectors(alone.text, alone.prompt[:, -1])[:, 0]
 
 
 @torch.no_grad()

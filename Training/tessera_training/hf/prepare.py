@@ -71,7 +71,7 @@ def has_latents(recipe: FinetuneRecipe) -> bool:
 
 def _traces(recipe: FinetuneRecipe, tokenizer: LatentTokenizer, max_positions: int) -> tuple[list[Trace], list[Trace], int]:
     """Training and validation problems (a seeded split), and how many were too long."""
-    found = [trace(tokenizer, example, recipe.data, recipe.latents, recipe.codebook.chunk_tokens)
+    found = [trace(tokenizer, example, recipe.data, recipe.codebook)
              for example in data.read(recipe.data.file, recipe.data.keep_annotations)]
     limit = min(recipe.data.max_tokens, max_positions)
     kept = [one for one in found if one.text_length <= limit and len(one.chunks) <= recipe.codebook.max_steps]
@@ -100,7 +100,7 @@ def prepare(recipe: FinetuneRecipe, folder: str, given_codebook: str | None, dev
     say(f"{len(training)} problems, {len(validation)} for validation, {left_out} left out as too long; vocabulary {tokenizer.size} of {config.vocab_size} rows")
     with complete(folder) as part:
         if codebook is None:
-            codebook = codebooks.train(recipe.codebook, training, tokenizer.text_size, tokenizer.pad, recipe.seed, device, recipe.train.bf16,
+            codebook = codebooks.train(recipe.codebook, training, tokenizer.text_size, tokenizer.pad, recipe.seed, device,
                                        lambda record: say(json.dumps(record)))
         measured = codebooks.measure(codebook, validation or training[:500], tokenizer.pad)
         say(json.dumps({"codebook": measured}))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import tomllib
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ class DataConfig:
 
 @dataclass
 class LatentConfig:
-    chunks: str = "steps"  # "steps": each step on its own, in pieces of at most chunk_tokens; "tokens": all steps as one text, cut every chunk_tokens
     delimiters: list[str] = field(default_factory=lambda: list(DELIMITERS))
     rows: str = "codebook"  # rule for the latents' new rows: "mean" or "codebook" (extend.py)
     noise: float = NOISE
@@ -66,6 +66,7 @@ class FinetuneRecipe:
     threads: int = 1
     data: DataConfig = field(default_factory=DataConfig)
     latents: LatentConfig = field(default_factory=LatentConfig)
+    # Its chunking: "step" is each step on its own, in pieces of at most chunk_tokens; "tokens" all steps as one text, cut every chunk_tokens.
     codebook: CodebookConfig = field(default_factory=lambda: CodebookConfig(codes=256, chunk_tokens=16, question_tokens=16, max_steps=64))
     mix: FinetuneMix = field(default_factory=FinetuneMix)
     train: FinetuneTrain = field(default_factory=FinetuneTrain)
@@ -76,7 +77,11 @@ class FinetuneRecipe:
                 raise ValueError(f"recipe: {key}: expected {expected}, found {found!r}")
 
         mix, train = self.mix, self.train
-        check(self.latents.chunks in ("steps", "tokens"), "latents.chunks", "steps or tokens", self.latents.chunks)
+        check(self.codebook.chunking in ("step", "tokens"), "codebook.chunking", "step or tokens", self.codebook.chunking)
+        check(self.codebook.quantizer in ("ema", "rotation", "fsq"), "codebook.quantizer", "ema, rotation or fsq", self.codebook.quantizer)
+        levels = self.codebook.fsq_levels
+        check(self.codebook.quantizer != "fsq" or (len(levels) == self.codebook.code_dim and math.prod(levels) == self.codebook.codes),
+              "codebook.fsq_levels", "code_dim counts whose product is codes", levels)
         check(self.latents.rows in ("mean", "codebook"), "latents.rows", "mean or codebook", self.latents.rows)
         check(0 <= self.data.validation_share < 1, "data.validation_share", "a share below 1", self.data.validation_share)
         check(min(mix.none_rate, mix.text_rate, mix.full_rate) >= 0 and mix.none_rate + mix.text_rate + mix.full_rate <= 1, "mix", "rates that sum to at most 1",

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ..config import CodebookConfig
 from .data import Example
 from .errors import CheckpointError
 from .extend import LatentVocabulary
-from .recipe import DataConfig, FinetuneMix, LatentConfig
+from .recipe import DataConfig, FinetuneMix
 from .tokenizer import FILE, BpeTokenizer
 
 IGNORED = -100
@@ -83,14 +84,14 @@ class Trace:
         return len(self.prompt) + sum(map(len, self.chunks)) + len(self.answer) + 5  # all delimiters and <eos>
 
 
-def trace(tokenizer: LatentTokenizer, example: Example, data: DataConfig, latents: LatentConfig, chunk_tokens: int) -> Trace:
+def trace(tokenizer: LatentTokenizer, example: Example, data: DataConfig, codebook: CodebookConfig) -> Trace:
     texts = [step + data.step_end for step in example.steps]
-    if latents.chunks == "tokens":
+    if codebook.chunking == "tokens":
         texts = ["".join(texts)]
     chunks = []
     for text in texts:
         ids = tokenizer.encode(text)
-        chunks += [ids[start:start + chunk_tokens] for start in range(0, len(ids), chunk_tokens)]
+        chunks += [ids[start:start + codebook.chunk_tokens] for start in range(0, len(ids), codebook.chunk_tokens)]
     return Trace(tokenizer.encode_between(data.user_prefix, example.prompt, data.user_suffix), chunks, tokenizer.encode(example.answer))
 
 
