@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-QUESTION = ("Every jompus is a wumpus. Rex is a jompus. Every wumpus is a lempus. Sam is a gorpus. Every gorpus is a scrompus. "
-            "Is Rex a lempus or scrompus?")
 
 
 class Problem(Exception):
@@ -179,7 +177,7 @@ class Builder:
 
 
 def start_and_ask(root: Path, stage: Stage, environment: dict) -> None:
-    """Starts the image's entry point with its environment and asks it one question."""
+    """Starts the image's entry point with its environment and sends it the request that it prints for its user."""
     entry = json.loads(dict(stage.steps)["ENTRYPOINT"])
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **{k: v for k, v in os.environ.items() if k.startswith("DOTNET_ROOT")}, **stage.env, **environment}
     log = root / "server.log"
@@ -187,10 +185,10 @@ def start_and_ask(root: Path, stage: Stage, environment: dict) -> None:
         process = subprocess.Popen([*entry, "--Server:RestPort", "0", "--Server:GrpcPort", "0"], cwd=Builder.inside(stage, root), env=env, stdout=out, stderr=out)
     try:
         rest = wait_for_address(process, log)
-        body = json.dumps({"messages": [{"role": "user", "content": QUESTION}], "reasoning": {"mode": "latent"}}).encode()
-        request = urllib.request.Request(f"{rest}/v1/chat/completions", body, {"Content-Type": "application/json"})
+        body = re.search(r"^ +-d '(.*)'$", log.read_text(), re.M)[1]
+        request = urllib.request.Request(f"{rest}/v1/chat/completions", body.encode(), {"Content-Type": "application/json"})
         message = json.load(urllib.request.urlopen(request, timeout=60))["choices"][0]["message"]
-        if message["content"] != "Rex is a lempus." or not message["latent_reasoning"]["spans"]:
+        if not message["content"] or not message["latent_reasoning"]["spans"]:
             raise Problem(f"the image answered {message}")
         if b"<title>Tessera</title>" not in urllib.request.urlopen(f"{rest}/", timeout=60).read():
             raise Problem("the image does not serve the page")

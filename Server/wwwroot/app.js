@@ -64,8 +64,8 @@ async function connect() {
 /** Offers the problems of the tasks that the served model was measured on; all of them when it does not say. */
 async function offerExamples() {
   const { tasks } = await getJson('page/examples.json');
-  const measured = new Set((page.info?.model.evaluation ?? []).map((row) => row.task));
-  const shipped = tasks.filter((task) => measured.size === 0 || measured.has(task.id));
+  const measured = (page.info?.model.evaluation ?? []).map((row) => row.task);
+  const shipped = tasks.filter((task) => measured.length === 0 || measured.some((name) => name.startsWith(task.id)));
   const offered = shipped.length > 0 ? shipped : tasks;
   page.problems = offered.flatMap((task) => task.problems.map((problem) => ({ ...problem, task })));
   const chosen = $('example').value;
