@@ -118,7 +118,7 @@ class DataTests(unittest.TestCase):
 
     def test_recipes_refuse_unknown_keys_and_bad_values(self):
         self.assertEqual(recipe.parse({"codebook": {"codes": 9}}).codebook.max_steps, 64)
-        with open(os.path.join(HERE, "..", "recipes", "finetune_gsm8k.toml"), "rb") as file:
+        with open(os.path.join(HERE, "..", "recipes", "finetune", "gsm8k.toml"), "rb") as file:
             shipped = recipe.load(file.name)
         self.assertEqual((shipped.codebook.codes, shipped.codebook.chunk_tokens, shipped.codebook.chunking), (1024, 16, "tokens"))
         for values, named in (({"trian": {}}, "trian"), ({"codebook": {"kodes": 1}}, "codebook.kodes"), ({"mix": {"text_rate": 0.9}}, "mix"),
