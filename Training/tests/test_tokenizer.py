@@ -50,6 +50,15 @@ class TokenizerTests(unittest.TestCase):
                 for token in TOKENIZER.encode(problem.facts + question.text + "".join(question.steps) + question.answer):
                     self.assertTrue(token >= 258 or TOKENIZER.decode([token]) == ".")
 
+    def test_maze_words_come_with_the_maze_alone(self):
+        tokenizer, rng = Tokenizer(build(8, ["maze"])), random.Random(5)
+        self.assertEqual(len(Tokenizer(build(8)).encode(" door")), 5)
+        for _ in range(5):
+            problem = load_sources(["maze"])[0].make(rng, 2, False)
+            for question in problem.questions:
+                for token in tokenizer.encode(problem.facts + question.text + "".join(question.steps) + question.answer):
+                    self.assertTrue(token >= 258 or tokenizer.decode([token]) in ".?", tokenizer.decode([token]))
+
     def test_ids_are_laid_out_text_delimiters_latents(self):
         t = TOKENIZER
         self.assertEqual((t.pad, t.eos), (0, 1))

@@ -22,7 +22,7 @@ MOVES = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
 EXTRA_DOOR_RATE = 0.25
 LOCK_RATE = 0.5
 
-WORDS = ("up down left right take open Take Open Reach There are rooms. door joins and the The key is at goal A An What moves lead from "
+WORDS = ("up down left right take open Take Open Reach rooms door joins and the The key is at goal A An What moves lead from "
          "to by").split() + COLOURS
 
 Cell = tuple[int, int]
