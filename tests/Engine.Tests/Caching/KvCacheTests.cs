@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Runtime.InteropServices;
 using Tessera.Engine.Caching;
 using Tessera.Models;
 using Tessera.Testing.Graphs;
@@ -8,7 +8,7 @@ namespace Tessera.Engine.Tests.Caching;
 public sealed unsafe class KvCacheTests
 {
     // 2 heads x 64 positions x 16 elements x 4 bytes = 8 KiB: slots start on page boundaries.
-    private static readonly Architecture Small = TinyDecoderWeights.Small();
+    private static readonly Models.Architecture Small = TinyDecoderWeights.Small();
 
     [Fact]
     public void BytesPerPosition_IsKeysAndValuesOfAllLayers()
@@ -125,15 +125,14 @@ public sealed unsafe class KvCacheTests
 
         // One slot of one pool: 2 heads x 65,536 positions x 16 elements x 4 bytes = 8 MiB.
         using var cache = new KvCache(Small with { MaxPositions = 65_536, LayerCount = 1 }, 4);
-        var pool = cache.Keys(0, 0);
-        Assert.Equal(0, ResidentKiB(pool));
+        Assert.Equal(0, ResidentKiB(cache));
         new Span<float>((void*)cache.Keys(0, 2), 2 * 65_536 * 16).Fill(1f);
         cache.SetPositionCount(2, 65_536);
-        Assert.Equal(8192, ResidentKiB(pool));
+        Assert.Equal(8192, ResidentKiB(cache));
 
         cache.Release(2);
 
-        Assert.Equal(0, ResidentKiB(pool));
+        Assert.Equal(0, ResidentKiB(cache));
         Assert.Equal(0f, Slot(cache.Keys(0, 2))[0]);
     }
 
@@ -145,7 +144,7 @@ public sealed unsafe class KvCacheTests
 
         new Span<float>((void*)cache.Keys(0, 1), 16).Fill(1f);
 
-        Assert.Equal(4, ResidentKiB(cache.Keys(0, 0)));
+        Assert.Equal(4, ResidentKiB(cache));
     }
 
     [Fact]
@@ -156,7 +155,7 @@ public sealed unsafe class KvCacheTests
         // 64 slots x 8 heads x 131,072 positions x 128 elements x 4 bytes = 32 GiB per pool.
         using var cache = new KvCache(Small with { LayerCount = 1, KvHeadCount = 8, MaxPositions = 131_072, HeadDim = 128 }, 64);
 
-        Assert.Equal(0, ResidentKiB(cache.Keys(0, 0)));
+        Assert.Equal(0, ResidentKiB(cache));
         Slot(cache.Values(0, 63))[0] = 1f;
         Assert.Equal(1f, Slot(cache.Values(0, 63))[0]);
     }
@@ -215,19 +214,23 @@ public sealed unsafe class KvCacheTests
             Slot(pool).Fill(value);
     }
 
-    /// <summary>Resident size of the mapping that starts at an address, or holds it.</summary>
-    internal static int ResidentKiB(nint address)
+    /// <summary>Resident size of a cache's keys of layer 0, all slots. Other mappings may lie right beside it.</summary>
+    internal static long ResidentKiB(KvCache cache)
     {
-        var inside = false;
-        foreach (var line in File.ReadLines("/proc/self/smaps"))
+        const int chunk = 1 << 30;
+        var left = sizeof(float) * (long)cache.SlotCount * cache.KvHeadCount * cache.MaxPositions * cache.HeadDim;
+        var pages = new byte[chunk / Environment.SystemPageSize];
+        var resident = 0L;
+        for (var address = cache.Keys(0, 0); left > 0; address += chunk, left -= chunk)
         {
-            var range = line.Split(' ')[0].Split('-');
-            if (range.Length == 2 && long.TryParse(range[0], NumberStyles.HexNumber, null, out var from) && long.TryParse(range[1], NumberStyles.HexNumber, null, out var to))
-                inside = from <= address && address < to;
-            else if (inside && line.StartsWith("Rss:", StringComparison.Ordinal))
-                return int.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+            var length = (nuint)Math.Min(chunk, left);
+            Assert.Equal(0, Mincore(address, length, pages));
+            resident += pages.AsSpan(0, (int)((length + (nuint)Environment.SystemPageSize - 1) / (nuint)Environment.SystemPageSize)).ToArray().Count(page => (page & 1) != 0);
         }
 
-        throw new InvalidOperationException("the mapping is not in /proc/self/smaps");
+        return resident * Environment.SystemPageSize / 1024;
     }
+
+    [DllImport("libc", EntryPoint = "mincore", SetLastError = true)]
+    private static extern int Mincore(nint address, nuint length, byte[] pages);
 }
