@@ -41,7 +41,7 @@ internal static class ChatEncoder
 
         void FlushText()
         {
-            ids.AddRange(tokenizer.Encode(text.ToString(), allowSpecial: false));
+            ids.AddRange(tokenizer.Encode(text.ToString(), allowSpecial: false, isStart: ids.Count == 0));
             text.Clear();
         }
     }

@@ -4,7 +4,7 @@ using Tessera.Models.Packaging;
 
 namespace Tessera.Models;
 
-/// <summary>Reader of Hugging Face <c>tokenizer.json</c> (byte-level BPE): text to ids and back. Immutable and thread-safe.</summary>
+/// <summary>Reader of Hugging Face <c>tokenizer.json</c> (byte-level BPE, and SentencePiece's with byte fallback): text to ids and back. Immutable and thread-safe.</summary>
 public sealed class Tokenizer
 {
     private const int StackBytes = 256;
@@ -12,9 +12,11 @@ public sealed class Tokenizer
 
     private readonly TokenizerParts _parts;
     private readonly BytePairMerger _merger;
+    private readonly SentencePieceEncoder? _sentencePiece;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _vocabulary;
     private readonly Dictionary<string, int> _specialIds;
     private readonly bool[] _isSpecial;
+    private readonly HashSet<int> _addedIds;
     private readonly AddedTokens _allAdded;
     private readonly AddedTokens _plainAdded;
 
@@ -22,17 +24,22 @@ public sealed class Tokenizer
     {
         _parts = parts;
         _merger = new BytePairMerger(parts.Merges);
+        _sentencePiece = parts.SentencePiece is { } stages ? new SentencePieceEncoder(parts, stages, _merger) : null;
         _vocabulary = parts.Vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         _specialIds = parts.Added.Where(token => token.IsSpecial).ToDictionary(token => token.Content, token => token.Id, StringComparer.Ordinal);
         _isSpecial = new bool[parts.Bytes.Length];
         foreach (var id in _specialIds.Values)
             _isSpecial[id] = true;
+        _addedIds = [.. parts.Added.Select(token => token.Id)];
         _allAdded = new AddedTokens(parts.Added);
         _plainAdded = new AddedTokens(parts.Added.Where(token => !token.IsSpecial));
     }
 
     /// <summary>Ids are below this number.</summary>
     public int VocabularySize => _parts.Bytes.Length;
+
+    /// <summary>Whether encoding puts a space before a text that begins with none, as SentencePiece files do.</summary>
+    public bool AddsLeadingSpace => _parts.AddPrefixSpace || _parts.SentencePiece is { Prepends: true } or { Prefix: not PrefixScheme.Never };
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="path">The file.</param>
@@ -51,17 +58,23 @@ public sealed class Tokenizer
         new(TokenizerFile.Parse(file, utf8));
 
     /// <summary>Ids of a text.</summary>
-    /// <param name="text">Any text; it is lossless for byte-level vocabularies. Half surrogate pairs become U+FFFD.</param>
+    /// <param name="text">
+    /// Any text; byte-level vocabularies lose nothing of it, SentencePiece's only what packages.md says of U+2581 and a leading space. Half surrogate pairs
+    /// become U+FFFD.
+    /// </param>
     /// <param name="allowSpecial">Whether the content of special tokens is recognised; false for whatever a client wrote.</param>
     /// <exception cref="TimeoutException">The package's own pattern does not come to an end on this text.</exception>
-    public int[] Encode(string text, bool allowSpecial = false)
+    public int[] Encode(string text, bool allowSpecial = false) => Encode(text, allowSpecial, isStart: true);
+
+    /// <summary>Ids of a text that may go on another one (then a space that files put only at the start of a text is not put).</summary>
+    internal int[] Encode(string text, bool allowSpecial, bool isStart)
     {
         ArgumentNullException.ThrowIfNull(text);
         var ids = new List<int>();
         foreach (var (part, token) in (allowSpecial ? _allAdded : _plainAdded).Cut(text))
         {
             if (token is null)
-                AppendPlain(text[part], ids);
+                AppendPlain(text[part], isStart && part.Start.Value == 0, ids);
             else
                 ids.Add(token.Id);
         }
@@ -76,12 +89,24 @@ public sealed class Tokenizer
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecial = true)
     {
         var bytes = new ArrayBufferWriter<byte>(Math.Max(16, ids.Length * 4));
+        var isStart = true;
         foreach (var id in ids)
-            bytes.Write(BytesOf(id, skipSpecial));
+        {
+            var own = BytesOf(id, skipSpecial);
+            if (own.IsEmpty)
+                continue;
+            bytes.Write(isStart ? WithoutLeadingSpace(id, own) : own);
+            isStart = false;
+        }
+
         return Utf8.GetString(bytes.WrittenSpan);
     }
 
-    /// <summary>Id of a token's content (special tokens) or of its byte-level form; null when there is none.</summary>
+    /// <summary>Text of one id within a text: where <see cref="Decode"/> leaves out a leading space, this does not.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is outside the vocabulary.</exception>
+    public string TextOf(int id) => Utf8.GetString(BytesOf(id, skipSpecial: false));
+
+    /// <summary>Id of a token's content (special tokens) or as the vocabulary spells it; null when there is none.</summary>
     public int? IdOf(string token)
     {
         ArgumentNullException.ThrowIfNull(token);
@@ -94,7 +119,10 @@ public sealed class Tokenizer
     public bool IsSpecial(int id) => _isSpecial[Checked(id)];
 
     /// <summary>A decoder that takes one id at a time and gives text only in whole UTF-8 characters; special tokens give none.</summary>
-    public IncrementalDecoder CreateDecoder() => new(this);
+    /// <param name="continues">
+    /// Whether its text goes on one that is there already, as an answer goes on its prompt: then a leading space stays that <see cref="Decode"/> leaves out.
+    /// </param>
+    public IncrementalDecoder CreateDecoder(bool continues = false) => new(this, continues);
 
     /// <summary>Bytes that an id stands for; none for a special token that is skipped.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is outside the vocabulary.</exception>
@@ -108,6 +136,15 @@ public sealed class Tokenizer
             yield return (text[part], token is { IsSpecial: true } ? token.Id : null);
     }
 
+    /// <summary>What the first bytes of a whole text are without the space that encoding put there.</summary>
+    internal ReadOnlySpan<byte> WithoutLeadingSpace(int id, ReadOnlySpan<byte> bytes) => _parts.SentencePiece?.Leading switch
+    {
+        LeadingSpace.OneDropped when bytes[0] == ' ' => bytes[1..],
+        // The space of a byte token or of an added one is no mark.
+        LeadingSpace.FirstTokenDropped when id != _parts.ByteIds[' '] && !_addedIds.Contains(id) => bytes.ToArray().Where(value => value != ' ').ToArray(),
+        _ => bytes,
+    };
+
     private int Checked(int id)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(id);
@@ -115,8 +152,14 @@ public sealed class Tokenizer
         return id;
     }
 
-    private void AppendPlain(string text, List<int> ids)
+    private void AppendPlain(string text, bool isStart, List<int> ids)
     {
+        if (_sentencePiece is not null)
+        {
+            _sentencePiece.Append(text, isStart, ids);
+            return;
+        }
+
         if (_parts.IsNormalized)
             text = FormC.Normalize(text);
         if (_parts.AddPrefixSpace && text[0] != ' ')

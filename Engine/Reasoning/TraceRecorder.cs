@@ -18,8 +18,8 @@ internal sealed class TraceRecorder(
     ExtendedVocabulary vocabulary, Tokenizer tokenizer, bool stripLeadingSpace, IReadOnlyList<string> stops, int minTokens, ITraceListener listener)
 {
     private readonly StopMatcher _stopMatcher = new(stops);
-    private readonly VisibleText _reasoning = new(tokenizer.CreateDecoder(), stripLeadingSpace);
-    private readonly VisibleText _answer = new(tokenizer.CreateDecoder(), stripLeadingSpace);
+    private readonly VisibleText _reasoning = new(tokenizer.CreateDecoder(continues: true), stripLeadingSpace);
+    private readonly VisibleText _answer = new(tokenizer.CreateDecoder(continues: true), stripLeadingSpace);
 
     /// <summary>The reasoning so far.</summary>
     public ReasoningTrace Trace { get; } = new();

@@ -14,11 +14,13 @@ internal sealed class ExtendedTokenizer
 
     private readonly IReadOnlyList<string> _delimiters;
     private readonly string? _bos;
+    private readonly bool _addsLeadingSpace;
 
     private ExtendedTokenizer(JsonObject document, Tokenizer tokenizer, CheckpointConfig config, IReadOnlyList<string> delimiters, int latentCount)
     {
         Document = document;
         OldSize = tokenizer.VocabularySize;
+        _addsLeadingSpace = tokenizer.AddsLeadingSpace;
         LatentCount = latentCount;
         _delimiters = delimiters;
         Eos = ContentOf(document, config.EndIds.Eos, "eos_token_id");
@@ -128,7 +130,8 @@ internal sealed class ExtendedTokenizer
             ["system"] = new JsonObject { ["prefix"] = "", ["suffix"] = "\n" },
             ["user"] = new JsonObject { ["prefix"] = _bos ?? "", ["suffix"] = "" },
             ["assistant"] = new JsonObject { ["prefix"] = "", ["suffix"] = "" },
-            ["strip_leading_space"] = false,
+            // An answer begins with the space that the tokenizer puts before every text.
+            ["strip_leading_space"] = _addsLeadingSpace,
         },
         ["sampling"] = new JsonObject { ["temperature"] = 0.0 },
         ["evaluation"] = new JsonArray(),
@@ -179,7 +182,10 @@ internal sealed class ExtendedTokenizer
             return null;
         }
 
-        document["post_processor"] = JsonNode.Parse("""{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}""");
+        // What stays of a byte-level file's is its ByteLevel step; SentencePiece's files have none.
+        document["post_processor"] = document["model"] is JsonObject model && model["byte_fallback"]?.GetValueKind() == JsonValueKind.True
+            ? null
+            : JsonNode.Parse("""{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}""");
         return single[0] is JsonObject first && first["SpecialToken"] is JsonObject token ? TextOf(token, "id") : null;
     }
 

@@ -13,6 +13,9 @@ internal static class ByteLevelAlphabet
     /// <summary>Character of a byte.</summary>
     public static char CharacterOf(byte value) => Characters[value];
 
+    /// <summary>Token of a single byte.</summary>
+    public static string SpellingOf(byte value) => Characters[value].ToString();
+
     /// <summary>Writes the byte-level form of <paramref name="utf8"/>; one character per byte.</summary>
     public static void Spell(ReadOnlySpan<byte> utf8, Span<char> characters)
     {

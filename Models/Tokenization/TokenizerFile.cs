@@ -24,28 +24,35 @@ internal static class TokenizerFile
         var added = ReadAddedTokens(root);
         var model = root.Required("model");
         CheckModelOptions(model);
+        var hasByteFallback = HasByteFallback(model);
         var vocabulary = ReadVocabulary(model.Required("vocab"));
-        var bytes = ReadBytes(model.Required("vocab"), vocabulary, added);
+        CheckUnknownToken(model, vocabulary, hasByteFallback);
+        var bytes = ReadBytes(model.Required("vocab"), vocabulary, added, hasByteFallback ? SentencePieceEncoder.BytesOf : ByteLevelAlphabet.BytesOf);
         foreach (var (token, _) in added.Where(entry => entry.Token.IsSpecial))
             vocabulary.Remove(token.Content);
-        var byteIds = ReadByteIds(model.Required("vocab"), vocabulary);
-        var normalized = TokenizerPipeline.ReadNormalizer(root);
-        var (splitters, addPrefixSpace) = TokenizerPipeline.ReadPreTokenizer(root);
         TokenizerPipeline.CheckPostProcessor(root);
-        TokenizerPipeline.CheckDecoder(root);
-        return new TokenizerParts
+        var parts = new TokenizerParts
         {
             Vocabulary = vocabulary,
-            ByteIds = byteIds,
+            ByteIds = ReadByteIds(model.Required("vocab"), vocabulary, hasByteFallback ? SentencePieceEncoder.TokenOf : ByteLevelAlphabet.SpellingOf),
             Merges = ReadMerges(model, vocabulary),
             IgnoreMerges = model.Optional("ignore_merges")?.AsBool() ?? false,
             Bytes = bytes,
-            IsNormalized = normalized,
-            Splitters = splitters,
-            AddPrefixSpace = addPrefixSpace,
             Added = [.. added.Select(entry => entry.Token)],
         };
+        return hasByteFallback ? parts with { SentencePiece = SentencePieceStages.Read(root) } : WithByteLevelStages(parts, root);
     }
+
+    private static TokenizerParts WithByteLevelStages(TokenizerParts parts, JsonField root)
+    {
+        var normalized = TokenizerPipeline.ReadNormalizer(root);
+        var (splitters, addPrefixSpace) = TokenizerPipeline.ReadPreTokenizer(root);
+        TokenizerPipeline.CheckDecoder(root);
+        return parts with { IsNormalized = normalized, Splitters = splitters, AddPrefixSpace = addPrefixSpace };
+    }
+
+    /// <summary>Whether the file is one of SentencePiece's: characters as tokens, and bytes for the others.</summary>
+    private static bool HasByteFallback(JsonField model) => model.Optional("byte_fallback")?.AsBool() ?? false;
 
     private static void RefuseUnlessNull(JsonField owner, string name)
     {
@@ -62,16 +69,24 @@ internal static class TokenizerFile
             throw type.Fail("\"BPE\"");
         if (model.Optional("dropout") is { } dropout && !dropout.IsZero)
             throw dropout.Fail("null or 0 (this build does not drop merges)");
-        RefuseUnlessNull(model, "unk_token");
-        if (model.Optional("byte_fallback") is { } fallback && fallback.AsBool())
-            throw fallback.Fail("false (this build does not do it)");
-        // Without an unknown token there is nothing to fuse.
+        // Without an unknown token, or with one that bytes stand in for, there is nothing to fuse.
         _ = model.Optional("fuse_unk")?.AsBool();
         foreach (var affix in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
         {
             if (model.Optional(affix) is { } value && value.AsString().Length > 0)
                 throw value.Fail("null or \"\" (this build does not do it)");
         }
+    }
+
+    /// <summary>Where every byte has a token nothing is unknown: then the unknown token is named in vain, and only must be there.</summary>
+    private static void CheckUnknownToken(JsonField model, Dictionary<string, int> vocabulary, bool hasByteFallback)
+    {
+        if (model.Optional("unk_token") is not { } unknown)
+            return;
+        if (!hasByteFallback)
+            throw unknown.Fail("null (this build does not do it)");
+        if (!vocabulary.ContainsKey(unknown.AsString()))
+            throw unknown.Fail("a token of the vocabulary");
     }
 
     private static List<(AddedToken Token, JsonField Field)> ReadAddedTokens(JsonField root)
@@ -89,15 +104,20 @@ internal static class TokenizerFile
                     throw value.Fail("false (this build does not do it)");
             }
 
-            // Matched in the text as it is: with no normalizer that is the same, and with one it must be said so.
-            if (root.Optional("normalizer") is not null && item.Optional("normalized") is { } normalized && normalized.AsBool())
+            var isSpecial = item.Optional("special")?.AsBool() ?? false;
+            // Matched in the text as it is: with no normalizer that is the same, and with one it must be said so. Llama 2's files say it of their
+            // special tokens, whose spelling a mark before it would break; those are never looked for in what a client wrote.
+            if (root.Optional("normalizer") is not null && item.Optional("normalized") is { } normalized && normalized.AsBool()
+                && !(isSpecial && root.Optional("model") is { } model && HasByteFallback(model)))
+            {
                 throw normalized.Fail("false, where there is a normalizer");
+            }
+
             var content = item.Required("content");
             if (content.AsString().Length is 0 or > MaxTokenCharacters)
                 throw content.Fail($"1 to {MaxTokenCharacters} characters", $"{content.AsString().Length}");
             if (!contents.Add(content.AsString()))
                 throw content.Fail("every token once", $"{content.Describe()} again");
-            var isSpecial = item.Optional("special")?.AsBool() ?? false;
             added.Add((new AddedToken(item.Required("id").AsInt(0, MaxTokens - 1), content.AsString(), isSpecial), item));
         }
 
@@ -118,7 +138,8 @@ internal static class TokenizerFile
     }
 
     /// <summary>Bytes by id. Ids must be the numbers from 0 without a gap, each for one token.</summary>
-    private static byte[][] ReadBytes(JsonField vocab, Dictionary<string, int> vocabulary, List<(AddedToken Token, JsonField Field)> added)
+    private static byte[][] ReadBytes(
+        JsonField vocab, Dictionary<string, int> vocabulary, List<(AddedToken Token, JsonField Field)> added, Func<string, byte[]?> bytesOf)
     {
         var tokens = new Dictionary<int, string>();
         foreach (var (token, id) in vocabulary)
@@ -143,19 +164,19 @@ internal static class TokenizerFile
                 throw vocab.Fail($"ids 0 to {bytes.Length - 1} without a gap", $"no token with id {id}");
             bytes[id] = addedIds.Contains(id)
                 ? Encoding.UTF8.GetBytes(token)
-                : ByteLevelAlphabet.BytesOf(token)
+                : bytesOf(token)
                     ?? throw new ModelPackageException(vocab.File, vocab.PathOf(token), "characters of the byte-level alphabet", "another character");
         }
 
         return bytes;
     }
 
-    private static int[] ReadByteIds(JsonField vocab, Dictionary<string, int> vocabulary)
+    private static int[] ReadByteIds(JsonField vocab, Dictionary<string, int> vocabulary, Func<byte, string> spell)
     {
         var ids = new int[256];
         for (var value = 0; value < ids.Length; value++)
         {
-            if (!vocabulary.TryGetValue(ByteLevelAlphabet.CharacterOf((byte)value).ToString(), out ids[value]))
+            if (!vocabulary.TryGetValue(spell((byte)value), out ids[value]))
                 throw vocab.Fail("a token for each byte", $"none for byte 0x{value:X2}");
         }
 

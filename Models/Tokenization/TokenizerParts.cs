@@ -3,7 +3,7 @@ namespace Tessera.Models;
 /// <summary>A tokenizer.json after all checks.</summary>
 internal sealed record TokenizerParts
 {
-    /// <summary>Tokens of the model by their byte-level form, without special tokens: text never becomes one of those.</summary>
+    /// <summary>Tokens of the model as the file spells them, without special tokens: text never becomes one of those.</summary>
     public required Dictionary<string, int> Vocabulary { get; init; }
 
     /// <summary>Id of each byte's own token.</summary>
@@ -19,13 +19,16 @@ internal sealed record TokenizerParts
     public required byte[][] Bytes { get; init; }
 
     /// <summary>Whether the text is brought to normalization form C first.</summary>
-    public required bool IsNormalized { get; init; }
+    public bool IsNormalized { get; init; }
 
     /// <summary>Pre-tokenizer steps in order.</summary>
-    public required IReadOnlyList<TextSplitter> Splitters { get; init; }
+    public IReadOnlyList<TextSplitter> Splitters { get; init; } = [];
 
     /// <summary>Whether a space goes before a stretch of text that has none.</summary>
-    public required bool AddPrefixSpace { get; init; }
+    public bool AddPrefixSpace { get; init; }
+
+    /// <summary>Stages of a SentencePiece file; null for byte-level ones, to which alone the three above apply.</summary>
+    public SentencePieceStages? SentencePiece { get; init; }
 
     /// <summary>The added tokens.</summary>
     public required IReadOnlyList<AddedToken> Added { get; init; }

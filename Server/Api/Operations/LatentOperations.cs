@@ -95,9 +95,9 @@ internal sealed class LatentOperations(InferenceEngine engine) : IDisposable
         return ids;
     }
 
-    // A model that writes a space before each step was trained on codes of steps with that space.
+    // A model that writes a space before each step was trained on codes of steps with that space; some tokenizers put it there themselves.
     private string AsWritten(string step) =>
-        _package.Manifest.Chat.StripLeadingSpace && step.Length > 0 && !char.IsWhiteSpace(step[0]) ? " " + step : step;
+        _package.Manifest.Chat.StripLeadingSpace && !_package.Tokenizer.AddsLeadingSpace && step.Length > 0 && !char.IsWhiteSpace(step[0]) ? " " + step : step;
 
     private async Task<(IReadOnlyList<T>? Result, ApiFailure? Error)> RunAsync<T>(
         Func<ICodebook, IReadOnlyList<T>> work, CancellationToken cancellationToken)

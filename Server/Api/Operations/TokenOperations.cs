@@ -54,7 +54,7 @@ internal sealed class TokenOperations(InferenceEngine engine)
     };
 
     /// <summary>The token as text; U+FFFD where it is a part of a character.</summary>
-    public string TextOf(int id) => _package.Tokenizer.Decode([id], skipSpecial: false);
+    public string TextOf(int id) => _package.Tokenizer.TextOf(id);
 
     /// <summary>The token's bytes.</summary>
     public ReadOnlySpan<byte> BytesOf(int id) => _package.Tokenizer.BytesOf(id, skipSpecial: false);

@@ -64,7 +64,7 @@ internal sealed class LogprobsFormat(ModelPackage package)
         return top;
     }
 
-    private string TextOf(int id) => package.Tokenizer.Decode([id], skipSpecial: false);
+    private string TextOf(int id) => package.Tokenizer.TextOf(id);
 
     private int[] BytesOf(int id)
     {

@@ -1,16 +1,20 @@
-"""Trains a small byte-level BPE and writes it as tokenizer.json in a family's real form (for fixtures and tests; deterministic)."""
+"""Trains a small BPE and writes it as tokenizer.json in a family's real form (for fixtures and tests; deterministic)."""
 from __future__ import annotations
 
 from collections import Counter
 
 from ..tokenizer import byte_alphabet, to_alphabet
 from .patterns import BYTE_LEVEL, LLAMA3, QWEN2, translate
+from .sentencepiece import MARK, byte_token
 from .tokenizer import _isolate
 
 
 def train_merges(text: str, pattern: str, count: int) -> list[tuple[str, str]]:
     """The `count` merges that shorten `text` most, the most frequent pair first; of equals the smaller pair."""
-    words = Counter(tuple(to_alphabet(piece)) for piece in _isolate(translate(pattern, "corpus", "pattern"), text))
+    return _best_merges(Counter(tuple(to_alphabet(piece)) for piece in _isolate(translate(pattern, "corpus", "pattern"), text)), count)
+
+
+def _best_merges(words: Counter[tuple[str, ...]], count: int) -> list[tuple[str, str]]:
     merges: list[tuple[str, str]] = []
     while len(merges) < count:
         pairs: Counter[tuple[str, str]] = Counter()
@@ -38,7 +42,9 @@ def _merged(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def describe(style: str, text: str, merge_count: int, special: list[str]) -> dict:
-    """A tokenizer.json in the form of `llama3`, `qwen2` or `smollm2`, with `special` as added tokens after the vocabulary."""
+    """A tokenizer.json in the form of `llama3`, `qwen2`, `smollm2` (`special` are added tokens after the vocabulary) or `llama2` (they come first)."""
+    if style == "llama2":
+        return _describe_sentencepiece(text, merge_count, special)
     pattern = {"llama3": LLAMA3, "qwen2": QWEN2, "smollm2": BYTE_LEVEL}[style]
     merges = train_merges(text, pattern, merge_count)
     vocabulary = list(dict.fromkeys([*sorted(byte_alphabet(), key=ord), *("".join(pair) for pair in merges)]))
@@ -60,6 +66,36 @@ def describe(style: str, text: str, merge_count: int, special: list[str]) -> dic
         "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
                   "byte_fallback": False, "ignore_merges": style == "llama3",
                   "vocab": {token: index for index, token in enumerate(vocabulary)}, "merges": [" ".join(pair) for pair in merges]},
+    }
+
+
+def train_marked_merges(text: str, count: int) -> list[tuple[str, str]]:
+    """As `train_merges`, of words that begin with the mark of a space, as SentencePiece trains."""
+    words = Counter(tuple(MARK + word) for word in text.split())
+    return _best_merges(words, count)
+
+
+def _describe_sentencepiece(text: str, merge_count: int, special: list[str]) -> dict:
+    """`special` are the unknown token, the one that texts begin with, and the one that ends them, as in Llama 2."""
+    merges = [(MARK, MARK), (MARK * 2, MARK * 2), *train_marked_merges(text, merge_count)]
+    characters = sorted({MARK, *text} - {" ", "\n"})
+    tokens = [*special, *(byte_token(value) for value in range(256)), *("".join(pair) for pair in merges), *characters]
+    vocabulary = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
+    bos = {"id": special[1], "ids": [1], "tokens": [special[1]]}
+    return {
+        "version": "1.0", "truncation": None, "padding": None,
+        "added_tokens": [added_token(index, token) for index, token in enumerate(special)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": MARK}, {"type": "Replace", "pattern": {"String": " "}, "content": MARK}]},
+        "pre_tokenizer": None,
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": special[1], "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {special[1]: bos}},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": MARK}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        "model": {"type": "BPE", "dropout": None, "unk_token": special[0], "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": True,
+                  "byte_fallback": True, "ignore_merges": False, "vocab": vocabulary, "merges": [" ".join(pair) for pair in merges]},
     }
 
 

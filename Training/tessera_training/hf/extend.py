@@ -67,7 +67,8 @@ def extend_tokenizer(description: dict, latent_count: int, delimiters: tuple[str
     extended["added_tokens"] = (description.get("added_tokens") or []) + [
         bpe.added_token(vocabulary.old_size + index, token) for index, token in enumerate(added)]
     if _adds_tokens(description.get("post_processor")):
-        extended["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
+        extended["post_processor"] = None if tokenizer.sentence_pieces else \
+            {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True}
     return extended, vocabulary
 
 
@@ -120,8 +121,9 @@ def extend_tensors(tensors: dict[str, torch.Tensor], config: HfConfig, vocabular
     return extended
 
 
-def description(vocabulary: LatentVocabulary, tokens: dict[str, str], text_tokens_per_latent: float, **package: object) -> dict:
-    """tessera.json: `tokens` are the contents of pad, eos and (where texts begin with one) bos."""
+def description(vocabulary: LatentVocabulary, tokens: dict[str, str], text_tokens_per_latent: float, strip_leading_space: bool = False,
+                **package: object) -> dict:
+    """tessera.json: `tokens` are the contents of pad, eos and (where texts begin with one) bos; answers of SentencePiece models begin with a space."""
     prefix = tokens.get("bos") or ""
     return {
         "name": "model", "version": "0.1.0", "license": "unknown", "description": "", "limits": [],
@@ -129,7 +131,7 @@ def description(vocabulary: LatentVocabulary, tokens: dict[str, str], text_token
                            **dict(zip(("think", "end_think", "bo_latent", "eo_latent"), vocabulary.delimiters))},
         "latents": {"first_id": vocabulary.first_latent, "count": vocabulary.latent_count, "text_tokens_per_latent": text_tokens_per_latent},
         "chat": {"user": {"prefix": prefix, "suffix": ""}, "assistant": {"prefix": "", "suffix": ""}, "system": {"prefix": "", "suffix": "\n"},
-                 "strip_leading_space": False},
+                 "strip_leading_space": strip_leading_space},
         "sampling": {"temperature": 0.0}, "evaluation": [], **package,
     }
 

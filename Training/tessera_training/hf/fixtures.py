@@ -51,6 +51,7 @@ class Variant:
 
 
 _QWEN = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+_LLAMA2 = ["<unk>", "<s>", "</s>"]
 _LLAMA3 = {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 _YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 
@@ -73,16 +74,20 @@ VARIANTS = (
     Variant("llama3-base", "llama3", {"model_type": "llama", "rope_theta": 500000.0, "rope_scaling": _LLAMA3}, dtype="bfloat16", extended=False, long=60),
     Variant("qwen2-padded-base", "qwen2", {"model_type": "qwen2", "tie_word_embeddings": True}, dtype="bfloat16", extended=False, padding=20, special=_QWEN,
             long=60),
+    Variant("llama2-sentencepiece", "llama2", {"model_type": "llama", "num_key_value_heads": 2, "rms_norm_eps": 1e-5}, dtype="float16", merges=100,
+            special=_LLAMA2, long=60),
+    Variant("mistral-sentencepiece-base", "llama2", {"model_type": "mistral", "sliding_window": None, "rms_norm_eps": 1e-5}, dtype="bfloat16", merges=100,
+            special=_LLAMA2, extended=False, long=60),
 )
 _ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
 
 
 def _config(variant: Variant, tokenizer: BpeTokenizer) -> HfConfig:
     """config.json with the names and the order of the published ones."""
-    # Llama 3 ends with its second special token, Qwen with its third and pads with its first.
-    end, pad = (2, 0) if variant.special == _QWEN else (1, len(variant.special) - 1)
-    own = {"architectures": [_ARCHITECTURES[variant.config["model_type"]]], "bos_token_id": tokenizer.added[variant.special[0]],
-           "eos_token_id": tokenizer.added[variant.special[end]], "pad_token_id": tokenizer.added[variant.special[pad]]}
+    # Llama 3 ends with its second special token, Qwen with its third and pads with its first; Llama 2 has nothing to pad with.
+    begin, end, pad = (0, 2, 0) if variant.special == _QWEN else (1, 2, None) if variant.special == _LLAMA2 else (0, 1, len(variant.special) - 1)
+    own = {"architectures": [_ARCHITECTURES[variant.config["model_type"]]], "bos_token_id": tokenizer.added[variant.special[begin]],
+           "eos_token_id": tokenizer.added[variant.special[end]], "pad_token_id": None if pad is None else tokenizer.added[variant.special[pad]]}
     shape = {"hidden_act": "silu", "hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 256, "num_attention_heads": 2,
              "num_hidden_layers": 2, "num_key_value_heads": 1, "rms_norm_eps": 1e-6, "rope_scaling": None, "rope_theta": 10000.0,
              "tie_word_embeddings": False, "torch_dtype": variant.dtype, "use_cache": True, "vocab_size": tokenizer.size + variant.padding}
@@ -127,12 +132,13 @@ def write_variant(variant: Variant, folder: str, seed: int) -> None:
     config = _config(variant, BpeTokenizer(tokenizer))
     tensors = random_tensors(config, seed)
     if variant.extended:
-        closing, _ = extend.closing_tokens(BpeTokenizer(tokenizer), config, extend.beginning_of_text(tokenizer))
-        tokenizer, vocabulary = extend.extend_tokenizer(tokenizer, LATENTS)
+        closing, pad = extend.closing_tokens(BpeTokenizer(tokenizer), config, extend.beginning_of_text(tokenizer))
+        strips = BpeTokenizer(tokenizer).adds_leading_space
+        tokenizer, vocabulary = extend.extend_tokenizer(tokenizer, LATENTS, pad=pad)
         config = extend.extend_config(config, vocabulary)
         tensors = extend.extend_tensors(tensors, config, vocabulary, seed)
         write_json(os.path.join(folder, "tessera.json"), extend.description(
-            vocabulary, closing, 5.0, name=variant.name, license="MIT", description="Random weights: a fixture for tests."))
+            vocabulary, closing, 5.0, strips, name=variant.name, license="MIT", description="Random weights: a fixture for tests."))
     write_json(os.path.join(folder, "config.json"), config.raw)
     write_json(os.path.join(folder, FILE), tokenizer)
     write_tensors(folder, tensors, variant.shard_bytes)
@@ -143,7 +149,7 @@ def write_variant(variant: Variant, folder: str, seed: int) -> None:
 _FRAGMENTS = (*CORPUS.split(), " sold", "I'LL", "we've", "12345", " 99", "½", "Ⅷ", "\r\n", "\n\n", "\t", "   ", "\u00a0", "\u0085", "\u001c", "\u2028", "e\u0301", "\u212b",
               "ß", "İ", "漢字", "🙂", "👩‍👩‍👧", "𝒜𝓑", "<think>", "<|im_start|>", "!!\n", "...", " //", "\u200b", "\ufeff")
 _RANGES = ((0x00, 0x7F), (0x80, 0xFF), (0x300, 0x36F), (0x370, 0x5FF), (0x4E00, 0x4F00), (0xAC00, 0xAD00), (0x10000, 0x103FF), (0x1F300, 0x1F6FF))
-TOKENIZER_REFERENCE, REFERENCE_STYLES = "tokenizer-reference.jsonl", ("llama2", "qwen3", "smollm2-tied-bf16-sharded")
+TOKENIZER_REFERENCE, REFERENCE_STYLES = "tokenizer-reference.jsonl", ("llama2", "qwen3", "smollm2-tied-bf16-sharded", "llama2-sentencepiece")
 
 
 def random_text(rng: random.Random) -> str:

@@ -59,8 +59,8 @@ def _extended(recipe: FinetuneRecipe) -> tuple[HfConfig, LatentTokenizer, dict]:
         recipe.data.user_prefix = recipe.data.user_prefix or bos or ""
         extended, vocabulary = extend.extend_tokenizer(description, recipe.codebook.codes, tuple(recipe.latents.delimiters), new_pad)
         config = extend.extend_config(config, vocabulary)
-        package = extend.description(vocabulary, tokens, 1.0, **about)
         tokenizer = LatentTokenizer(extended, vocabulary, tokens["pad"], tokens["eos"])
+        package = extend.description(vocabulary, tokens, 1.0, tokenizer.adds_leading_space, **about)
     package["chat"]["user"] = {"prefix": recipe.data.user_prefix, "suffix": recipe.data.user_suffix}
     return config, tokenizer, package
 

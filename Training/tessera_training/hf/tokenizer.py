@@ -1,4 +1,4 @@
-"""Byte-level BPE of real tokenizer.json files (Llama 3, Qwen, SmolLM2): `python3 -m tessera_training.hf.tokenizer DIR/tokenizer.json TEXT`.
+"""BPE of real tokenizer.json files (Llama 3, Qwen, SmolLM2; Llama 2 and Mistral 7B by sentencepiece.py): `python3 -m tessera_training.hf.tokenizer DIR/tokenizer.json TEXT`.
 
 Own implementation, after the server's (Models/Tokenization): normalizer NFC or none, Split, Digits and ByteLevel pre-tokenizers, merges by rank with or
 without `ignore_merges`, added tokens. What is not implemented is refused by name. Unlike the server it accepts a post-processor that adds tokens, because
@@ -14,6 +14,7 @@ from ..tokenizer import byte_alphabet, to_alphabet
 from .config import read_json
 from .errors import CheckpointError
 from .patterns import BYTE_LEVEL, translate
+from .sentencepiece import DROP_ONE, SentencePieces
 
 FILE = "tokenizer.json"
 _CACHED_PIECES = 100_000
@@ -33,11 +34,13 @@ class BpeTokenizer:
         self.size = len(self.tokens)
         self._ignore_merges = bool(model.get("ignore_merges"))
         self._ranks = self._merge_ranks(model.get("merges", []))
-        self._normalizes = self._reads_nfc()
-        self._splitters, self._prefix_space = self._read_pre_tokenizer()
-        decoder = self._section("decoder")
-        if decoder.get("type") != "ByteLevel":
-            raise self._bad("decoder.type", '"ByteLevel"', repr(decoder.get("type")))
+        self.sentence_pieces = SentencePieces(description, self._ranks, file) if model.get("byte_fallback") else None
+        if self.sentence_pieces is None:
+            self._normalizes = self._reads_nfc()
+            self._splitters, self._prefix_space = self._read_pre_tokenizer()
+            decoder = self._section("decoder")
+            if decoder.get("type") != "ByteLevel":
+                raise self._bad("decoder.type", '"ByteLevel"', repr(decoder.get("type")))
         # Longest first; added tokens that are not special are found in every text, special ones where the caller allows it.
         self._cuts = {allowed: self._cut_pattern(allowed) for allowed in (False, True)}
         self._bytes = {character: byte for byte, character in enumerate(byte_alphabet())}
@@ -47,24 +50,44 @@ class BpeTokenizer:
     def load(cls, path: str) -> "BpeTokenizer":
         return cls(read_json(path))
 
-    def encode(self, text: str, allow_special: bool = False) -> list[int]:
-        """With `allow_special` a special token's text is that token; without, it is ordinary characters."""
+    @property
+    def adds_leading_space(self) -> bool:
+        """Whether a space goes before a text that begins with none."""
+        pieces = self.sentence_pieces
+        return self._prefix_space if pieces is None else pieces.prepends or pieces.scheme != "never"
+
+    def encode(self, text: str, allow_special: bool = False, is_start: bool = True) -> list[int]:
+        """With `allow_special` a special token's text is that token; without, it is ordinary characters. `is_start` false: it goes on another text."""
         cut = self._cuts[allow_special]
         ids: list[int] = []
         for index, part in enumerate(cut.split(text) if cut else (text,)):
-            ids += [self.added[part]] if index % 2 else self._encode_text(part)
+            ids += [self.added[part]] if index % 2 else self._encode_text(part, is_start and index == 0)
         return ids
 
     def decode(self, ids: list[int], skip_special: bool = False) -> str:
-        buffer, added = bytearray(), set(self.added.values())
+        buffer, added, is_start = bytearray(), set(self.added.values()), True
         for token_id in ids:
             if token_id in added:
-                buffer += b"" if skip_special and token_id in self.special_ids else self.tokens[token_id].encode()
+                own = b"" if skip_special and token_id in self.special_ids else self.tokens[token_id].encode()
+            elif self.sentence_pieces is not None:
+                own = self.sentence_pieces.bytes_of(token_id, self.tokens[token_id])
             else:
-                buffer += bytes(self._bytes[character] for character in self.tokens[token_id])
+                own = bytes(self._bytes[character] for character in self.tokens[token_id])
+            buffer += self._without_leading_space(token_id, own) if is_start and own else own
+            is_start = is_start and not own
         return buffer.decode("utf-8", "replace")
 
-    def _encode_text(self, text: str) -> list[int]:
+    def _without_leading_space(self, token_id: int, own: bytes) -> bytes:
+        pieces = self.sentence_pieces
+        if pieces is None or pieces.leading is None:
+            return own
+        if pieces.leading == DROP_ONE:
+            return own[1:] if own.startswith(b" ") else own
+        return own if token_id in pieces.byte_values or token_id in self.added.values() else own.replace(b" ", b"")
+
+    def _encode_text(self, text: str, is_start: bool) -> list[int]:
+        if self.sentence_pieces is not None:
+            return self.sentence_pieces.encode(text, is_start)
         if self._normalizes:
             text = unicodedata.normalize("NFC", text)
         if self._prefix_space and text and not text.startswith(" "):
@@ -99,12 +122,10 @@ class BpeTokenizer:
     def _check_model(self, model: dict) -> None:
         if model.get("type", "BPE") != "BPE" or not isinstance(model.get("vocab"), dict):
             raise self._bad("model.type", '"BPE" with a vocab', repr(model.get("type")))
-        if model.get("byte_fallback"):
-            raise self._bad("model.byte_fallback", "false (byte-level BPE; SentencePiece files are not read)", "true")
-        for name in ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"):
+        for name in ("dropout", *(() if model.get("byte_fallback") else ("unk_token",)), "continuing_subword_prefix", "end_of_word_suffix"):
             if model.get(name):
                 raise self._bad(f"model.{name}", "null", repr(model[name]))
-        for character in byte_alphabet():
+        for character in () if model.get("byte_fallback") else byte_alphabet():
             if character not in model["vocab"]:
                 raise self._bad("model.vocab", "a token for each byte", f"none for {character!r}")
 

@@ -60,11 +60,11 @@ class LatentTokenizer(BpeTokenizer):
         ids, text = [], ""
         for part in parts:
             if isinstance(part, int):
-                ids += self.encode(text) + [part]
+                ids += self.encode(text, is_start=not ids) + [part]
                 text = ""
             else:
                 text += part
-        return ids + self.encode(text)
+        return ids + self.encode(text, is_start=not ids)
 
     def cut_special(self, template: str) -> list[str | int]:
         cut = self._cuts[True].split(template)

@@ -50,6 +50,42 @@ public sealed class CommandLineTests : IDisposable
         Assert.Matches(@"weights int8 in blocks of 32, keys and values f32, for cpu", inspect.Output);
     }
 
+    [Fact]
+    public async Task ExtendExportVerify_SentencePieceCheckpoints_Succeed()
+    {
+        var families = Path.Combine(AppContext.BaseDirectory, "fixtures", "families");
+        var export = await RunAsync("export", "--checkpoint", Path.Combine(families, "llama2-sentencepiece"), "--out", _fixture.Output);
+        Assert.Equal((0, ""), (export.ExitCode, export.Error));
+
+        var verify = await RunAsync("verify", "--package", _fixture.Output);
+        Assert.Equal((0, ""), (verify.ExitCode, verify.Error));
+        Assert.Contains("Verified: ", verify.Output);
+
+        var extended = Path.Combine(_fixture.Packages, "extended");
+        var extend = await RunAsync("extend", "--checkpoint", Path.Combine(families, "mistral-sentencepiece-base"), "--latents", "8", "--out", extended);
+        Assert.Equal((0, ""), (extend.ExitCode, extend.Error));
+        var second = await RunAsync("export", "--checkpoint", extended, "--out", Path.Combine(_fixture.Packages, "second"));
+        Assert.Equal((0, ""), (second.ExitCode, second.Error));
+    }
+
+    /// <summary>A limit on the size of files stands in for a full disk: writing fails in the middle of a file.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(16)]
+    [InlineData(48)]
+    public async Task Export_DiskFillsUp_ExitsOneWithOneLineAndLeavesNothing(int kibibytes)
+    {
+        // The runtime's own large mapping of a file would hit the limit first; without the signal a write gives an error as on a full disk.
+        var export = await RunProcessAsync(
+            "bash", ["-c", $"trap '' XFSZ; ulimit -f {kibibytes}; exec \"$@\"", "bash", Host, .. Exporter,
+                "export", "--checkpoint", _fixture.Checkpoint, "--codebook", _fixture.Codebook, "--out", _fixture.Output, "--precision", "fp32"],
+            environment => environment["DOTNET_EnableWriteXorExecute"] = "0");
+
+        Assert.Equal(1, export.ExitCode);
+        Assert.Matches(@"^error: [^\n]+\n$", export.Error);
+        Assert.Empty(Directory.Exists(_fixture.Packages) ? Directory.EnumerateFileSystemEntries(_fixture.Packages) : []);
+    }
+
     [Theory]
     [InlineData("command line: --precision: expected fp32, int8, w8a8, int4 for cpu, found fp16", "--precision", "fp16")]
     [InlineData("command line: --kv: expected f32, or --calibration FILE: int8 needs text, or a reference.safetensors in the checkpoint, found int8 without either",
@@ -128,15 +164,18 @@ public sealed class CommandLineTests : IDisposable
         Assert.All((string[])["export", "extend", "verify", "inspect", "qwen3", "Mistral 7B"], command => Assert.Contains(command, help.Output));
     }
 
-    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] args)
+    private static string Host => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    private static string[] Exporter => ["exec", Path.Combine(AppContext.BaseDirectory, "tessera-export.dll")];
+
+    private static Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] args) =>
+        RunProcessAsync(Host, [.. Exporter, .. args], static _ => { });
+
+    private static async Task<(int ExitCode, string Output, string Error)> RunProcessAsync(
+        string program, IReadOnlyList<string> args, Action<IDictionary<string, string?>> setEnvironment)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var argument in (string[])["exec", Path.Combine(AppContext.BaseDirectory, "tessera-export.dll"), .. args])
-            start.ArgumentList.Add(argument);
+        var start = new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true };
+        setEnvironment(start.Environment);
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();

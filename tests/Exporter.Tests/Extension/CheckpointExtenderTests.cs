@@ -24,6 +24,7 @@ public sealed class CheckpointExtenderTests : IDisposable
     [Theory]
     [InlineData("llama3-base", 283, 283)]
     [InlineData("qwen2-padded-base", 283, 303)]
+    [InlineData("mistral-sentencepiece-base", 408, 408)]
     public void Extend_PublishedCheckpoint_ExportsAndKeepsTheOldLogits(string name, int oldIds, int recordedWidth)
     {
         Extend(Family(name), latents: 8);
@@ -52,6 +53,7 @@ public sealed class CheckpointExtenderTests : IDisposable
     [Theory]
     [InlineData("llama3-base")]
     [InlineData("qwen2-padded-base")]
+    [InlineData("mistral-sentencepiece-base")]
     public void Extend_Weights_KeepEveryOldBit(string name)
     {
         var vocabulary = Extend(Family(name), latents: 40);
@@ -68,6 +70,23 @@ public sealed class CheckpointExtenderTests : IDisposable
             Assert.Equal(Bytes(before, part.Tensor.Name, kept), Bytes(after, part.Tensor.Name, kept));
             Assert.Equal(isTable ? vocabulary.Size : part.Tensor.Shape[0], after.Parts.Single(other => other.Tensor.Name == part.Tensor.Name).Tensor.Shape[0]);
         }
+    }
+
+    [Fact]
+    public void Extend_SentencePieceFile_KeepsItsStagesAndMovesItsFirstTokenToTheChat()
+    {
+        var source = Path.Combine(Family("mistral-sentencepiece-base"), ModelPackage.TokenizerFileName);
+        Extend(Family("mistral-sentencepiece-base"), latents: 4);
+
+        var (before, after) = (JsonNode.Parse(File.ReadAllText(source))!, JsonNode.Parse(File.ReadAllText(Path.Combine(Output, ModelPackage.TokenizerFileName)))!);
+        Assert.All((string[])["model", "normalizer", "pre_tokenizer", "decoder"], stage => Assert.True(JsonNode.DeepEquals(before[stage], after[stage]), stage));
+        Assert.Null(after["post_processor"]);
+        var tokenizer = Tokenizer.Load(Path.Combine(Output, ModelPackage.TokenizerFileName));
+        Assert.Equal((408, 409, 413), (tokenizer.IdOf("<pad>"), tokenizer.IdOf("<think>"), tokenizer.IdOf("<latent_0>")));
+        Assert.Equal("Tom 🙂", tokenizer.Decode(tokenizer.Encode("<s>Tom 🙂<latent_3>", allowSpecial: true)));
+        var chat = JsonNode.Parse(File.ReadAllText(Path.Combine(Output, "tessera.json")))!["chat"]!;
+        Assert.Equal("<s>", chat["user"]!["prefix"]!.GetValue<string>());
+        Assert.True(chat["strip_leading_space"]!.GetValue<bool>());
     }
 
     [Fact]

@@ -52,7 +52,7 @@ public sealed class FamilyParityTests : IDisposable
     [Fact]
     public void Families_Committed_AreAllThatAreDescribed() => Assert.Superset(
         new HashSet<string>(["llama2", "llama3-rope-llama3", "llama-linear", "llama-yarn", "llama32-tied", "llama-biases", "qwen2-tied-bias",
-            "qwen2-yarn-untied", "qwen3", "mistral-window", "smollm2-tied-bf16-sharded", "padded-vocabulary"]),
+            "qwen2-yarn-untied", "qwen3", "mistral-window", "smollm2-tied-bf16-sharded", "padded-vocabulary", "llama2-sentencepiece"]),
         Extended.Select(row => row.Data).ToHashSet());
 
     private IReadOnlyList<VerificationRow> Verify(string family, DecoderPrecision precision)

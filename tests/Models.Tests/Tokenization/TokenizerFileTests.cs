@@ -50,7 +50,7 @@ public sealed class TokenizerFileTests
     [InlineData("type", "\"WordPiece\"")]
     [InlineData("dropout", "0.1")]
     [InlineData("unk_token", "\"<unk>\"")]
-    [InlineData("byte_fallback", "true")]
+    [InlineData("byte_fallback", "1")]
     [InlineData("continuing_subword_prefix", "\"##\"")]
     [InlineData("end_of_word_suffix", "\"</w>\"")]
     [InlineData("ignore_merges", "1")]
@@ -58,6 +58,10 @@ public sealed class TokenizerFileTests
     [InlineData("surprise", "1")]
     public void Parse_ModelOptionThatIsNotImplemented_IsRefusedByName(string name, string value) =>
         AssertRefused($"$.model.{name}", document => document["model"]![name] = JsonNode.Parse(value));
+
+    [Fact]
+    public void Parse_ByteFallbackOverByteLevelTokens_IsRefused() =>
+        AssertRefused("$.model.vocab", document => document["model"]!["byte_fallback"] = true);
 
     [Theory]
     [InlineData("\"a\"")]
