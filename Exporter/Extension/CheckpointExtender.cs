@@ -64,9 +64,9 @@ internal sealed class CheckpointExtender
         using var weights = CheckpointWeights.Open(request.Checkpoint);
         var extender = new CheckpointExtender(request, weights);
         using var folder = OutputFolder.Create(request.Output, force: false);
-        extender.Write(folder.WorkPath, progress, cancellationToken);
+        var vocabulary = folder.Fill(path => extender.Write(path, progress, cancellationToken));
         folder.Commit();
-        return extender._tokenizer;
+        return vocabulary;
     }
 
     private static void Check(ExtendRequest request)
@@ -87,7 +87,7 @@ internal sealed class CheckpointExtender
         }
     }
 
-    private void Write(string folder, Action<string, int, int> progress, CancellationToken cancellationToken)
+    private ExtendedTokenizer Write(string folder, Action<string, int, int> progress, CancellationToken cancellationToken)
     {
         var rows = Math.Max(_config.VocabularySize, _tokenizer.Size);
         File.WriteAllText(Path.Combine(folder, ModelPackage.TokenizerFileName), _tokenizer.Document.ToJsonString(Json));
@@ -113,6 +113,7 @@ internal sealed class CheckpointExtender
 
         progress("weights", written, _weights.Files.Count);
         WriteIndex(folder, rows);
+        return _tokenizer;
     }
 
     private void WriteConfig(string folder, int rows)

@@ -55,6 +55,22 @@ internal sealed class OutputFolder : IDisposable
         return new OutputFolder(target);
     }
 
+    /// <summary>Writes the files.</summary>
+    /// <param name="write">Gets <see cref="WorkPath"/>.</param>
+    /// <exception cref="ExportException">A file became larger than the file system or the process may write.</exception>
+    public T Fill<T>(Func<string, T> write)
+    {
+        try
+        {
+            return write(WorkPath);
+        }
+        catch (ArgumentOutOfRangeException exception) when (exception.TargetSite?.DeclaringType == typeof(RandomAccess))
+        {
+            // That is how the runtime says EFBIG, and it does not say of which file.
+            throw new ExportException(NewestFile(), "size", "room to write the file", "the largest size that the file system or ulimit -f allows", exception);
+        }
+    }
+
     /// <summary>Gives the folder its name, in place of what had it before.</summary>
     public void Commit()
     {
@@ -87,6 +103,9 @@ internal sealed class OutputFolder : IDisposable
             Directory.Delete(WorkPath, recursive: true);
         }
     }
+
+    private string NewestFile() =>
+        new DirectoryInfo(WorkPath).EnumerateFiles().MaxBy(file => file.LastWriteTimeUtc) is { } file ? Path.Combine(_target, file.Name) : _target;
 
     private static string SiblingOf(string target, string role) =>
         Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{role}-{Environment.ProcessId}");

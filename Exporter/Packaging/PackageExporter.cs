@@ -57,7 +57,7 @@ internal sealed class PackageExporter
         var exporter = new PackageExporter(request, progress, cancellationToken);
         exporter.CheckAgreement();
         using var folder = OutputFolder.Create(request.Output, request.Force);
-        var manifest = exporter.Write(folder.WorkPath);
+        var manifest = folder.Fill(exporter.Write);
         progress("check", 0, 1);
         ModelPackage.Load(folder.WorkPath);
         progress("check", 1, 1);

@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from tessera_training.hf import bpe, extend, fixtures
+from tessera_training.hf import bpe, extend, fixtures, sentencepiece_reference
 from tessera_training.hf.errors import CheckpointError
 from tessera_training.hf.patterns import BYTE_LEVEL, LLAMA3, QWEN2, translate
 from tessera_training.hf.tokenizer import BpeTokenizer, _isolate, merge
@@ -97,7 +97,7 @@ class BpeTests(unittest.TestCase):
             return description
 
         for path, value, named in (
-            ("model.type", "Unigram", "model.type"), ("model.byte_fallback", True, "model.byte_fallback"), ("model.unk_token", "<unk>", "model.unk_token"),
+            ("model.type", "Unigram", "model.type"), ("model.byte_fallback", True, "model.vocab"), ("model.unk_token", "<unk>", "model.unk_token"),
             ("normalizer", {"type": "Lowercase"}, "normalizer.type"), ("decoder", {"type": "Metaspace"}, "decoder.type"), ("decoder", None, "decoder"),
             ("pre_tokenizer", {"type": "Metaspace"}, "pre_tokenizer"), ("pre_tokenizer.pretokenizers.0.behavior", "Removed", "pre_tokenizer.pretokenizers"),
             ("added_tokens.0.lstrip", True, "added_tokens"), ("added_tokens.0.id", 5, "model.vocab"), ("added_tokens.2.id", 900, "model.vocab"),
@@ -110,8 +110,42 @@ class BpeTests(unittest.TestCase):
         with open(os.path.join(FAMILIES, fixtures.TOKENIZER_REFERENCE), encoding="utf-8") as file:
             lines = [json.loads(line) for line in file]
         tokenizers = {name: BpeTokenizer.load(os.path.join(FAMILIES, name, "tokenizer.json")) for name in fixtures.REFERENCE_STYLES}
-        self.assertEqual(len(lines), 450)
+        self.assertEqual(len(lines), 600)
         self.assertTrue(all(tokenizers[line["tokenizer"]].encode(line["text"]) == line["ids"] for line in lines))
+
+
+class SentencePieceTests(unittest.TestCase):
+    RECORDED = os.path.join(FAMILIES, "..", "..", "..", "Models.Tests", "fixtures", "sentencepiece")
+
+    def setUp(self):
+        self.description = bpe.describe("llama2", fixtures.CORPUS, 100, sentencepiece_reference.SPECIAL)
+
+    def test_words_begin_with_the_mark_and_unknown_characters_are_bytes(self):
+        tokenizer = BpeTokenizer(self.description)
+        self.assertEqual([tokenizer.tokens[token] for token in tokenizer.encode("Tom é")], ["\u2581Tom", "\u2581", "<0xC3>", "<0xA9>"])
+        self.assertEqual(tokenizer.decode(tokenizer.encode("  Tom é\n"), skip_special=True), "  Tom é\n")
+        self.assertEqual(tokenizer.decode(tokenizer.encode("Tom")), "Tom")
+        self.assertTrue(tokenizer.adds_leading_space)
+
+    def test_recorded_ids_are_what_the_file_gives(self):
+        with open(os.path.join(self.RECORDED, "reference.json"), encoding="utf-8") as file:
+            recorded = json.load(file)
+        with open(os.path.join(self.RECORDED, "tokenizer.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), self.description)
+        self.assertEqual(recorded["cases"], sentencepiece_reference.cases(self.description, 0, 60))
+
+    def test_other_stages_are_refused_by_field(self):
+        for change, named in (({"normalizer": {"type": "NFC"}}, "normalizer"), ({"pre_tokenizer": {"type": "ByteLevel"}}, "pre_tokenizer"),
+                              ({"pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "last"}}, "pre_tokenizer.prepend_scheme"),
+                              ({"decoder": {"type": "ByteFallback"}}, "decoder")):
+            with self.assertRaisesRegex(CheckpointError, f"^tokenizer.json: {named}: expected .*, found "):
+                BpeTokenizer(self.description | change)
+
+    def test_extending_moves_the_first_token_and_adds_a_pad(self):
+        self.assertEqual(extend.beginning_of_text(self.description), "<s>")
+        extended, vocabulary = extend.extend_tokenizer(self.description, 2, pad="<pad>")
+        self.assertIsNone(extended["post_processor"])
+        self.assertEqual(BpeTokenizer(extended).added["<latent_1>"], vocabulary.first_latent + 1)
 
 
 class ExtendTests(unittest.TestCase):
