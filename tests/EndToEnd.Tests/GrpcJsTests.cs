@@ -69,7 +69,11 @@ public sealed class GrpcJsTests(ServerFixture fixture) : IClassFixture<ServerFix
     [Fact]
     public async Task Generate_ClientCancelsMidStream_IsCancelledAndTheServerGoesOn()
     {
-        var call = await NodeCall.RunAsync(fixture.Server.Grpc, Generate, fixture.GrpcRequest("text"), new JsonObject { ["cancelAfterMessages"] = 1 });
+        // Long: a short response can be over, status and all, before a busy client has read its first message.
+        var request = fixture.GrpcRequest("text");
+        request["max_tokens"] = 2000;
+        request["sampling"] = new JsonObject { ["min_tokens"] = 2000 };
+        var call = await NodeCall.RunAsync(fixture.Server.Grpc, Generate, request, new JsonObject { ["cancelAfterMessages"] = 1 });
 
         Assert.Equal(1, call.Code);
         Assert.Equal("accepted", (string?)call.Messages[0]["event"]);
