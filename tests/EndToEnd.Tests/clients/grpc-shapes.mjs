@@ -7,6 +7,8 @@ import protoLoader from '@grpc/proto-loader';
 
 const [address, requestJson] = process.argv.slice(2);
 const request = JSON.parse(requestJson);
+// Not over before a busy client has read its first messages.
+const long = { ...request, max_tokens: 2000, sampling: { ...request.sampling, min_tokens: 2000 } };
 const options = { keepCase: true, longs: Number, enums: String, defaults: true, oneofs: true };
 const definitions = protoLoader.loadSync(['tessera/v1/inference.proto', 'grpc/health/v1/health.proto', 'grpc/reflection/v1/reflection.proto'], {
   ...options, includeDirs: [fileURLToPath(new URL('../../../Protos', import.meta.url))],
@@ -56,7 +58,7 @@ const scenarios = {
     if (count < 3) call.write({ file_by_filename: 'tessera/v1/inference.proto' });
     else call.end();
   }),
-  resetMidStream: () => serverStream(inference.Generate, request, { onMessage: (call, count) => { if (count === 2) call.cancel(); } }),
+  resetMidStream: () => serverStream(inference.Generate, long, { onMessage: (call, count) => { if (count === 2) call.cancel(); } }),
   deadline: () => serverStream(inference.Generate, request, { callOptions: { deadline: Date.now() - 1000 } }),
   tools: async () => {
     const tokens = await unary(inference.Tokenize, { text: 'Every lempus is a wumpus.' });
