@@ -5,6 +5,9 @@ namespace Tessera.Server.Hosting;
 /// <summary>What one connection may cost, before any handler sees a request of it.</summary>
 internal static class ConnectionLimits
 {
+    // Several times what a browser behind proxies sends.
+    private const int MaxHeaderCount = 100;
+
     // Slower than this nobody is but who means to be; looked at when the grace is over.
     private static readonly MinDataRate SlowestBody = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
@@ -12,11 +15,11 @@ internal static class ConnectionLimits
     public static void Apply(KestrelServerLimits limits, ServerOptions options)
     {
         limits.MaxRequestBodySize = options.MaxBodyBytes;
+        limits.MaxRequestHeaderCount = MaxHeaderCount;
         limits.MaxRequestHeadersTotalSize = options.MaxHeaderBytes;
         limits.Http2.MaxRequestHeaderFieldSize = options.MaxHeaderBytes;
         limits.MaxRequestLineSize = Math.Min(limits.MaxRequestLineSize, options.MaxHeaderBytes);
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(options.HeaderSeconds);
-        limits.MaxConcurrentConnections = options.MaxConnections;
         limits.MinRequestBodyDataRate = SlowestBody;
         limits.MinResponseDataRate = SlowestBody;
     }

@@ -105,14 +105,17 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         kestrel.AddServerHeader = false;
         ConnectionLimits.Apply(kestrel.Limits, options);
+        var cap = new ConnectionCap(options.MaxConnections);
         kestrel.Listen(listeners.Address, options.RestPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http1;
+            cap.Guard(listener);
             listeners.Rest = listener;
         });
         kestrel.Listen(listeners.Address, options.GrpcPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http2;
+            cap.Guard(listener);
             listeners.Grpc = listener;
         });
     }

@@ -28,11 +28,11 @@ internal sealed record KeysCommand(string SettingsFile, IDictionary Environment,
     public int Run(IReadOnlyList<string> args)
     {
         var flags = new Dictionary<string, string>();
-        var words = Split(args, flags, out var path);
+        var words = Split(args, flags, out var path, out var isUsers);
         switch (words)
         {
             case ["add", var name]:
-                Add(path, name, flags);
+                Add(path, name, flags, isUsers);
                 return 0;
             case ["list"] when flags.Count == 0:
                 List(path);
@@ -45,7 +45,7 @@ internal sealed record KeysCommand(string SettingsFile, IDictionary Environment,
         }
     }
 
-    private void Add(string path, string name, Dictionary<string, string> flags)
+    private void Add(string path, string name, Dictionary<string, string> flags, bool isUsers)
     {
         if (name.Length is 0 or > MaxNameLength || name.Any(char.IsControl))
         {
@@ -64,6 +64,10 @@ internal sealed record KeysCommand(string SettingsFile, IDictionary Environment,
             : [.. keys, record]);
         Output.WriteLine(key);
         Error.WriteLine($"Key {key.Id} for {name} is in {path}. The line above is all there is of its secret: keep it.");
+        if (isUsers)
+        {
+            Error.WriteLine("Every server of this user asks for a key from its next start on, unless Security:KeyFile names another file.");
+        }
     }
 
     private void List(string path)
@@ -91,7 +95,7 @@ internal sealed record KeysCommand(string SettingsFile, IDictionary Environment,
     }
 
     // Options of the server may stand among the words: the file is found as the server finds it.
-    private List<string> Split(IReadOnlyList<string> args, Dictionary<string, string> flags, out string path)
+    private List<string> Split(IReadOnlyList<string> args, Dictionary<string, string> flags, out string path, out bool isUsers)
     {
         var (words, options) = (new List<string>(), new List<string>());
         for (var i = 0; i < args.Count; i++)
@@ -115,6 +119,7 @@ internal sealed record KeysCommand(string SettingsFile, IDictionary Environment,
         }
 
         var read = OptionsReader.Read(SettingsFile, Environment, options, out var problems);
+        isUsers = read.Security.KeyFile.Length == 0;
         path = problems.Count > 0 ? throw new StartException(problems[0]) : KeyFilePath.Resolve(read.Security.KeyFile, Environment);
         return path.Length > 0 ? words : throw new StartException("Security:KeyFile: expected a path, found none, and no HOME to choose one");
     }

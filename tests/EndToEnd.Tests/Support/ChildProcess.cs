@@ -10,6 +10,9 @@ internal sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>Bound on anything that a test waits for; far above what a loaded machine takes.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
+    /// <summary>A folder that is not there. Without it the servers of these tests would ask for the keys of whoever runs them, once that user has some.</summary>
+    private static readonly string NoConfiguration = Path.Combine(AppContext.BaseDirectory, "no-user-configuration");
+
     private const int Terminate = 15;
 
     private readonly Process _process;
@@ -28,7 +31,13 @@ internal sealed partial class ChildProcess : IAsyncDisposable
 
     /// <summary>Starts a program.</summary>
     public static ChildProcess Start(string program, params string[] arguments) =>
-        new(new ProcessStartInfo(program, arguments) { WorkingDirectory = Repository.Root, RedirectStandardOutput = true, RedirectStandardError = true });
+        new(new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = Repository.Root,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["XDG_CONFIG_HOME"] = NoConfiguration },
+        });
 
     /// <summary>Lines of the standard error so far; all of them after <see cref="WaitForExitAsync"/>.</summary>
     public IReadOnlyList<string> Errors

@@ -28,6 +28,7 @@ public sealed class KeysCommandTests : IDisposable
         Assert.Equal("alice", new KeyStore(KeyPath, default, TimeProvider.System).Authenticate(key)!.Name);
         Assert.Contains(KeyPath, _error, StringComparison.Ordinal);
         Assert.DoesNotContain(key, _error, StringComparison.Ordinal);
+        Assert.EndsWith("Every server of this user asks for a key from its next start on, unless Security:KeyFile names another file.", _error.TrimEnd(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -40,6 +41,7 @@ public sealed class KeysCommandTests : IDisposable
         Assert.Equal((5, 0), (key.RequestsPerMinute, key.TokensPerMinute));
         Assert.Equal(TimeSpan.FromDays(30), key.Expires - key.Created);
         Assert.False(File.Exists(KeyPath));
+        Assert.DoesNotContain("Every server", _error, StringComparison.Ordinal);
     }
 
     [Fact]
