@@ -85,6 +85,20 @@ public sealed class CommandLineTests : IDisposable
         Assert.Empty(Directory.Exists(_fixture.Packages) ? Directory.EnumerateFileSystemEntries(_fixture.Packages) : []);
     }
 
+    [Fact]
+    public async Task Extend_DiskFillsUp_ExitsOneWithOneLineAndLeavesNothing()
+    {
+        var source = Path.Combine(AppContext.BaseDirectory, "fixtures", "families", "mistral-sentencepiece-base");
+
+        var extend = await RunProcessAsync(
+            "bash", ["-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "bash", Host, .. Exporter, "extend", "--checkpoint", source, "--latents", "8", "--out", _fixture.Output],
+            environment => environment["DOTNET_EnableWriteXorExecute"] = "0");
+
+        Assert.Equal(1, extend.ExitCode);
+        Assert.StartsWith($"error: {Path.Combine(_fixture.Output, "model.safetensors")}: size: expected room to write the file, found ", extend.Error);
+        Assert.Empty(Directory.Exists(_fixture.Packages) ? Directory.EnumerateFileSystemEntries(_fixture.Packages) : []);
+    }
+
     [Theory]
     [InlineData("command line: --precision: expected fp32, int8, w8a8, int4 for cpu, found fp16", "--precision", "fp16")]
     [InlineData("command line: --kv: expected f32, or --calibration FILE: int8 needs text, or a reference.safetensors in the checkpoint, found int8 without either",
