@@ -25,10 +25,10 @@ public sealed class FieldLimitTests(FieldLimitTests.Shared shared) : IClassFixtu
         ["n"] = FieldLimit.OfChat(new EngineOptions().MaxChoices, "n", count => $"\"n\":{count}", (request, count) => request.N = (uint)count),
         ["top_logprobs"] = FieldLimit.OfChat(
             new EngineOptions().MaxTopLogprobs, "top_logprobs", count => $"\"logprobs\":true,\"top_logprobs\":{count}",
-            (request, count) => request.Logprobs = (uint)count) with { Violation = "logprobs" },
+            (request, count) => request.Logprobs = (uint)count, "logprobs"),
         ["logit_bias"] = FieldLimit.OfChat(
             BiasLimit, "logit_bias", count => $"\"logit_bias\":{{{string.Join(',', Enumerable.Range(LetterId, count).Select(id => $"\"{id}\":-1"))}}}",
-            (request, count) => request.Sampling = BiasOf(count)) with { Violation = "sampling.logit_bias" },
+            (request, count) => request.Sampling = BiasOf(count), "sampling.logit_bias"),
         ["stop, texts"] = FieldLimit.OfChat(
             4, "stop", count => $"\"stop\":[{string.Join(',', Enumerable.Repeat("\"zz\"", count))}]", (request, count) => request.Stop.Add(Enumerable.Repeat("zz", count))),
         ["stop, characters"] = FieldLimit.OfChat(
@@ -114,8 +114,8 @@ public sealed class FieldLimitTests(FieldLimitTests.Shared shared) : IClassFixtu
     /// <summary>A bound on a field: how a request that has so many of it looks on both fronts, and what a refusal calls the field.</summary>
     private sealed record FieldLimit(int Bound, string Path, Func<int, string> Body, string Param, Action<GenerateRequest, int> Set, string Violation)
     {
-        public static FieldLimit OfChat(int bound, string param, Func<int, string> more, Action<GenerateRequest, int> set) =>
-            new(bound, "/v1/chat/completions", count => TestServer.Body(more(count)), param, set, param);
+        public static FieldLimit OfChat(int bound, string param, Func<int, string> more, Action<GenerateRequest, int> set, string? violation = null) =>
+            new(bound, "/v1/chat/completions", count => TestServer.Body(more(count)), param, set, violation ?? param);
     }
 
     public sealed class Shared : IAsyncLifetime
