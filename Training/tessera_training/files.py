@@ -23,6 +23,25 @@ def written_together(folder: str) -> Iterator[str]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def replaced(folder: str) -> Iterator[str]:
+    """A temporary folder that takes the place of `folder` when the block ends well; after an exception the old one stays as it was."""
+    folder = os.path.normpath(folder)
+    part, old = folder + ".part", folder + ".old"
+    for leftover in (part, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    os.makedirs(part)
+    try:
+        yield part
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    if os.path.exists(folder):
+        os.rename(folder, old)
+    os.rename(part, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def run(main: Callable[[], None]) -> None:
     """Runs a script; bad input ends it with one line that says what is wrong, and exit status 2."""
     try:

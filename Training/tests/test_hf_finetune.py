@@ -11,14 +11,13 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import torch
 
-from tessera_training import devices, finetune, safetensors_file
+from tessera_training import devices, files, finetune, safetensors_file
 from tessera_training.generate import Mode
 from tessera_training.hf import codebook as codebooks
 from tessera_training.hf import data, extend, recipe
 from tessera_training.hf.config import load, parse
 from tessera_training.hf.errors import CheckpointError
 from tessera_training.hf.evaluate import evaluate, normalised, write
-from tessera_training.hf.folders import complete
 from tessera_training.hf.generate import generate
 from tessera_training.hf.prepare import initial_model, opened, prepare
 from tessera_training.hf.recipe import FinetuneMix
@@ -443,10 +442,10 @@ class CommandTests(unittest.TestCase):
 
     def test_folders_are_complete_or_absent(self):
         target = os.path.join(FOLDER, "target")
-        with complete(target) as part, open(os.path.join(part, "a"), "w", encoding="utf-8"):
+        with files.replaced(target) as part, open(os.path.join(part, "a"), "w", encoding="utf-8"):
             self.assertFalse(os.path.exists(target))
         with self.assertRaises(KeyError):
-            with complete(target):
+            with files.replaced(target):
                 raise KeyError
         self.assertEqual(os.listdir(target), ["a"])
         self.assertEqual([name for name in os.listdir(FOLDER) if name.startswith("target")], ["target"])

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from .. import files
 from ..vqvae import Codebook
 from . import codebook as codebooks
 from . import data, extend
 from .config import CONFIG, HfConfig, load, parse, read_json
 from .errors import CheckpointError
 from .extend import LatentVocabulary
-from .folders import complete
 from .model import HfDecoder
 from .recipe import FinetuneRecipe
 from .tokenizer import FILE
@@ -98,7 +98,7 @@ def prepare(recipe: FinetuneRecipe, folder: str, given_codebook: str | None, dev
     _check_weights(recipe, config, tokenizer)
     training, validation, left_out = _traces(recipe, tokenizer, config.max_positions)
     say(f"{len(training)} problems, {len(validation)} for validation, {left_out} left out as too long; vocabulary {tokenizer.size} of {config.vocab_size} rows")
-    with complete(folder) as part:
+    with files.replaced(folder) as part:
         if codebook is None:
             codebook = codebooks.train(recipe.codebook, training, tokenizer.text_size, tokenizer.pad, recipe.seed, device,
                                        lambda record: say(json.dumps(record)))

@@ -16,12 +16,11 @@ import torch
 import torch.distributed as distributed
 import torch.nn.functional as F
 
-from .. import devices
+from .. import devices, files
 from ..devices import Placement
 from . import codebook as codebooks
 from .config import CONFIG
 from .errors import CheckpointError
-from .folders import complete
 from .model import Layer
 from .prepare import PACKAGE, Prepared, initial_model
 from .state import full_state, restore
@@ -177,7 +176,7 @@ class FinetuneRun:
         """checkpoint/ in the Hugging Face layout, with tessera.json."""
         prepared, dtype = self.prepared, stored_dtype(self.prepared.config)
         tensors = {name: tensor.to(dtype) for name, tensor in weights.items()}
-        with complete(os.path.join(self.folder, CHECKPOINT)) as part:
+        with files.replaced(os.path.join(self.folder, CHECKPOINT)) as part:
             write_json(os.path.join(part, CONFIG), prepared.config.raw)
             write_json(os.path.join(part, FILE), prepared.tokenizer.description)
             write_json(os.path.join(part, PACKAGE), prepared.package)
