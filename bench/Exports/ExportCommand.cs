@@ -13,7 +13,6 @@ namespace Tessera.Bench.Exports;
 /// <summary><c>export-1b</c>: what exporting and loading a checkpoint in the shape of Llama 3.2 1B takes, precision by precision. Each step is a process of its own.</summary>
 internal static partial class ExportCommand
 {
-    private const int MaxPositions = 4096;
     private const int DecodedTokens = 12;
 
     /// <summary>The command.</summary>
@@ -73,15 +72,13 @@ internal static partial class ExportCommand
 
     private static IEnumerable<string> Measure(string checkpoint, string package, string precision)
     {
-        var exported = ExportLine().Match(Start(
-            "tessera-export.dll",
-            ["export", "--checkpoint", checkpoint, "--out", package, "--precision", precision, "--max-positions", $"{MaxPositions}", "--force"]));
+        var exported = ExportLine().Match(OwnProcess.Export(checkpoint, package, precision));
         if (!exported.Success)
         {
             throw new InvalidOperationException("tessera-export did not say what it took");
         }
 
-        var loaded = Start("tessera-bench.dll", ["load-package", "--package", package]).Trim().Split(' ');
+        var loaded = OwnProcess.Run("tessera-bench.dll", ["load-package", "--package", package]).Trim().Split(' ');
         var bytes = new DirectoryInfo(package).EnumerateFiles().Sum(file => file.Length);
         return [exported.Groups[1].Value, exported.Groups[2].Value, Megabytes(bytes), .. loaded];
     }
@@ -110,20 +107,6 @@ internal static partial class ExportCommand
             CultureInfo.InvariantCulture,
             $"{checks.Elapsed.TotalSeconds:0.0} {runtime.Elapsed.TotalSeconds:0.0} {Megabytes(resident)} {Megabytes(anonymous)} {best:0.##}"));
         return 0;
-    }
-
-    private static string Start(string program, IReadOnlyList<string> arguments)
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["exec", Path.Combine(AppContext.BaseDirectory, program), .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program} {arguments[0]} ended with {process.ExitCode}");
     }
 
     private static string Megabytes(long bytes) => (bytes / 1e6).ToString("0", CultureInfo.InvariantCulture);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
+using Tessera.Bench.Exports;
 using Tessera.Bench.LlamaCpp;
 using Tessera.Bench.Timing;
 
@@ -13,13 +14,19 @@ internal static class PeerCommand
     private const int MaxSequences = 8;
     private const int PositionsPerSequence = 1024;
 
+    private static readonly string[] Precisions = ["int4", "w8a8"];
+
     /// <summary>The command that a person calls.</summary>
     public static Command Create()
     {
-        var packages = new Option<string[]>("--package") { Description = "NAME=FOLDER of a package in the 1B shape; may be given several times", AllowMultipleArgumentsPerToken = true };
+        var packages = new Option<string[]>("--package") 
+        {
+            Description = "NAME=FOLDER of a package in the 1B shape; may be given several times. int4 and w8a8 with random weights are exported when none is given",
+            AllowMultipleArgumentsPerToken = true,
+        };
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of every side", DefaultValueFactory = _ => 2 };
-        var work = new Option<string>("--work") { Description = "Folder for the random GGUF files (1 to 2 GB)", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "tessera-bench") };
+        var work = new Option<string>("--work") { Description = "Folder for the random GGUF files and packages (5 GB); what is there is used again", DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "tessera-bench") };
         var command = new Command("peers", "Packages of the Llama 1B shape against llama.cpp: prefill and decode, same shapes, random weights") { packages, rounds, threads, work };
         command.SetAction(parse => Run(parse.GetValue(packages) ?? [], parse.GetValue(rounds), parse.GetValue(threads), parse.GetValue(work)!));
         return command;
@@ -71,10 +78,9 @@ internal static class PeerCommand
                 sides.Add(Side.Start($"llama.cpp {type}", "llama", GgufFile(work, type), threads.ToString(CultureInfo.InvariantCulture), library));
             }
 
-            foreach (var package in packages)
+            foreach (var (name, folder) in packages.Length > 0 ? packages.Select(Named) : RandomPackages(work))
             {
-                var parts = package.Split('=', 2);
-                sides.Add(Side.Start($"Tessera {parts[0]}", "onnx", parts[1], threads.ToString(CultureInfo.InvariantCulture)));
+                sides.Add(Side.Start($"Tessera {name}", "onnx", folder, threads.ToString(CultureInfo.InvariantCulture)));
             }
 
             Show(sides, PeerComparison.Run(sides, rounds, message => Console.Error.WriteLine(message)));
@@ -84,6 +90,35 @@ internal static class PeerCommand
         {
             sides.ForEach(side => side.Dispose());
         }
+    }
+
+    private static (string Name, string Folder) Named(string package)
+    {
+        var parts = package.Split('=', 2);
+        return (parts[0], parts[1]);
+    }
+
+    private static List<(string Name, string Folder)> RandomPackages(string work)
+    {
+        var packages = Precisions.Select(precision => (precision, Path.Combine(work, $"{ModelShape.Llama1B.Name}-{precision}"))).ToList();
+        var missing = packages.Where(package => !Directory.Exists(package.Item2)).ToList();
+        if (missing.Count == 0)
+        {
+            return packages;
+        }
+
+        // One that is there was left by a run that did not get to its end.
+        var checkpoint = Directory.CreateDirectory(Path.Combine(work, $"{ModelShape.Llama1B.Name}-checkpoint"));
+        checkpoint.Delete(recursive: true);
+        RandomCheckpoint.Write(checkpoint.FullName, ModelShape.Llama1B);
+        foreach (var (precision, folder) in missing)
+        {
+            Console.Error.WriteLine($"writing {folder}");
+            OwnProcess.Export(checkpoint.FullName, folder, precision);
+        }
+
+        checkpoint.Delete(recursive: true);
+        return packages;
     }
 
     private static string GgufFile(string work, GgufType type)

@@ -1,0 +1,31 @@
+using System.Diagnostics;
+
+namespace Tessera.Bench.Exports;
+
+/// <summary>Programs of this repository, each run in a process of its own, so that their memory is theirs alone.</summary>
+internal static class OwnProcess
+{
+    /// <summary>Runs a program that lies beside this one and waits for its end.</summary>
+    /// <param name="program">File name of its assembly.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <returns>What it wrote to standard output.</returns>
+    /// <exception cref="InvalidOperationException">It ended with another exit code than 0.</exception>
+    public static string Run(string program, IReadOnlyList<string> arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
+        foreach (var argument in (string[])["exec", Path.Combine(AppContext.BaseDirectory, program), .. arguments])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program} {arguments[0]} ended with {process.ExitCode}");
+    }
+
+    /// <summary>Exports a checkpoint; the package has room for 4,096 positions.</summary>
+    /// <returns>What the exporter wrote to standard output.</returns>
+    public static string Export(string checkpoint, string package, string precision) =>
+        Run("tessera-export.dll", ["export", "--checkpoint", checkpoint, "--out", package, "--precision", precision, "--max-positions", "4096", "--force"]);
+}
