@@ -35,6 +35,9 @@ public sealed record EngineStatus(
 
     /// <summary>Bytes of keys and values that are kept: positions in use and cached prefixes.</summary>
     public long KvBytesResident { get; init; }
+
+    /// <summary>Bytes of device memory that the engine holds: keys and values, step buffers, weights and workspace; null when the model runs on the CPU.</summary>
+    public long? DeviceBytes { get; init; }
 }
 
 /// <summary>Life cycle of an engine.</summary>

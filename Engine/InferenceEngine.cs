@@ -187,6 +187,7 @@ public sealed class InferenceEngine : IAsyncDisposable
             PrefixCacheQueriedTokens = progress.PrefixTokens.Queried,
             PrefixCacheHitTokens = progress.PrefixTokens.Hit,
             PreemptionCount = progress.PreemptionCount,
+            DeviceBytes = _runner.DeviceBytes,
         };
     }
 

@@ -22,6 +22,9 @@ public interface IModelRunner : IDisposable
     /// <summary>Bytes of keys and values that one position takes over all layers.</summary>
     long KvBytesPerPosition { get; }
 
+    /// <summary>Bytes of device memory held, as last measured; null when the model runs on the CPU. Safe from any thread.</summary>
+    long? DeviceBytes => null;
+
     /// <summary>
     /// Runs the plan: first all decode rows in one call, then the whole prompts in one call, then the prefill chunk. Writes keys and values into the rows'
     /// slots.
