@@ -166,7 +166,7 @@ public sealed class GrpcFrameReader(PipeReader input, int maxMessageBytes, strin
     private static bool ReadsGzip(string? encoding) => encoding switch
     {
         null or "" or "identity" => false,
-        "gzip" => true,
+        GrpcHeaders.Gzip => true,
         _ => throw new GrpcStatusException(
             GrpcStatusCode.Unimplemented,
             $"grpc-encoding must be one of {GrpcHeaders.SupportedEncodings}",

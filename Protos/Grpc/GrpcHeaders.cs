@@ -30,6 +30,23 @@ public static class GrpcHeaders
     /// <summary>Value of <see cref="AcceptEncoding"/> on both ends.</summary>
     public const string SupportedEncodings = "identity,gzip";
 
+    /// <summary>The one encoding of compressed messages.</summary>
+    public const string Gzip = "gzip";
+
+    /// <summary>Whether a value of <see cref="AcceptEncoding"/> names gzip.</summary>
+    public static bool TakesGzip(string? acceptEncoding)
+    {
+        foreach (var part in acceptEncoding.AsSpan().Split(','))
+        {
+            if (acceptEncoding.AsSpan(part).Trim().Equals(Gzip, StringComparison.OrdinalIgnoreCase))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Whether a content type is gRPC with protobuf messages; parameters after <c>;</c> are ignored.</summary>
     public static bool IsGrpcContentType(string? contentType)
     {

@@ -33,6 +33,7 @@ internal static class InstrumentNames
     public const string KvPositionsCapacity = "tessera.kv_cache_positions_capacity";
     public const string KvBytesInUse = "tessera.kv_cache_bytes_in_use";
     public const string KvBytesPeak = "tessera.kv_cache_bytes_peak";
+    public const string GpuMemory = "tessera.gpu_memory";
     public const string KvUsage = "tessera.kv_cache_usage";
     public const string CacheConfiguration = "tessera.cache_config";
     public const string Steps = "tessera.steps";

@@ -14,6 +14,7 @@ internal static class ServerGauges
     {
         AddEngine(meter, engine);
         AddKvCache(meter, engine);
+        AddGpu(meter, engine);
         AddProcess(meter);
         var manifest = engine.Package.Manifest;
         meter.CreateObservableGauge(InstrumentNames.Ready, () => readiness.Refusal() is null ? 1 : 0, null, "1 while requests are taken.");
@@ -55,6 +56,15 @@ internal static class ServerGauges
             () => new Measurement<int>(
                 1, [new("block_size", 1), new("num_gpu_blocks", engine.GetStatus().KvPositionsCapacity), new("bytes_per_block", engine.KvBytesPerPosition)]),
             null, "Always 1; the labels tell the KV cache, whose blocks are single positions.");
+    }
+
+    // Only where there is one: a gauge that always says 0 would look like a device that is not used.
+    private static void AddGpu(Meter meter, InferenceEngine engine)
+    {
+        if (engine.GetStatus().DeviceBytes is not null)
+        {
+            meter.CreateObservableGauge(InstrumentNames.GpuMemory, () => engine.GetStatus().DeviceBytes ?? 0, "By", "Device memory that the engine holds.");
+        }
     }
 
     private static void AddProcess(Meter meter)

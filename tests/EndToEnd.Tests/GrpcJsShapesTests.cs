@@ -139,6 +139,15 @@ public sealed class GrpcJsShapesTests(GrpcJsShapesTests.Fixture fixture) : IClas
     }
 
     [Fact]
+    public void Gzip_LongAnswer_ComesCompressed()
+    {
+        Assert.Equal(Ok, Code("gzipAnswer"));
+        var answer = Messages("gzipAnswer")[0]!;
+        Assert.Equal((int)Messages("gzip")[0]!, (int)answer["ids"]!);
+        Assert.InRange((int)answer["bytes"]!, 1, (int)answer["size"]! / 2);
+    }
+
+    [Fact]
     public void TooLarge_EitherWay_IsResourceExhausted()
     {
         Assert.Equal(ResourceExhausted, Code("tooLargeToSend"));

@@ -14,6 +14,7 @@ internal sealed class GrpcServerCall : IDisposable
 
     private readonly HttpContext _context;
     private readonly int _maxMessageBytes;
+    private readonly bool _takesGzip;
     private readonly CancellationTokenSource? _deadline;
     private readonly CancellationTokenSource _ended;
     private GrpcFrameReader? _frames;
@@ -33,6 +34,7 @@ internal sealed class GrpcServerCall : IDisposable
         _ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _deadline?.Token ?? CancellationToken.None);
         context.Response.ContentType = GrpcHeaders.ContentType;
         context.Response.Headers[GrpcHeaders.AcceptEncoding] = GrpcHeaders.SupportedEncodings;
+        _takesGzip = GrpcHeaders.TakesGzip(context.Request.Headers[GrpcHeaders.AcceptEncoding]);
         LiftBodyLimit(context);
         LiftBodyRate(context);
     }
@@ -95,7 +97,20 @@ internal sealed class GrpcServerCall : IDisposable
     /// <exception cref="GrpcStatusException">RESOURCE_EXHAUSTED: the message is larger than allowed.</exception>
     public void Write(IMessage message)
     {
-        GrpcFrame.Write(_context.Response.BodyWriter, message, _maxMessageBytes);
+        if (!_takesGzip)
+        {
+            GrpcFrame.Write(_context.Response.BodyWriter, message, _maxMessageBytes);
+        }
+        else
+        {
+            if (!_hasWritten)
+            {
+                _context.Response.Headers[GrpcHeaders.Encoding] = GrpcHeaders.Gzip;
+            }
+
+            GrpcFrame.WriteGzip(_context.Response.BodyWriter, message, _maxMessageBytes);
+        }
+
         _hasWritten = true;
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Tessera.Models;
 
@@ -11,6 +10,8 @@ namespace Tessera.Server.Api.Rest;
 internal sealed class InputItemsReader(FieldReader fields)
 {
     private const string Field = "input";
+
+    private readonly TextPartsReader _content = new(fields, ["input_text", "output_text", "text"], "input_text or output_text");
 
     /// <summary>The messages, the instructions first; null when something is missing or wrong, which is then reported.</summary>
     public IReadOnlyList<ChatTurn>? Read(JsonElement root, string? instructions)
@@ -58,60 +59,12 @@ internal sealed class InputItemsReader(FieldReader fields)
             return false;
         }
         var role = new MessagesReader(fields).ReadRole(item, $"{path}.role");
-        var content = ReadContent(item, $"{path}.content");
+        var content = _content.Read(item, $"{path}.content");
         if (role is null || content is null)
         {
             return false;
         }
         turns.Add(new(role, content));
         return true;
-    }
-
-    private string? ReadContent(JsonElement item, string path)
-    {
-        if (FieldReader.TryGet(item, "content", out var content) && content.ValueKind == JsonValueKind.String)
-        {
-            return fields.TryText(content, path, out var text) ? text : null;
-        }
-        if (content.ValueKind != JsonValueKind.Array)
-        {
-            var found = content.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? "nothing" : FieldReader.KindOf(content);
-            fields.Report(path, $"expected a string or an array of text parts, found {found}");
-            return null;
-        }
-        var joined = new StringBuilder();
-        foreach (var (index, part) in content.EnumerateArray().Index())
-        {
-            if (ReadPart(part, $"{path}[{index}]") is not { } text)
-            {
-                return null;
-            }
-            joined.Append(text);
-        }
-        return joined.ToString();
-    }
-
-    private string? ReadPart(JsonElement part, string path)
-    {
-        if (part.ValueKind != JsonValueKind.Object)
-        {
-            fields.Report(path, $"expected an object with type and text, found {FieldReader.KindOf(part)}");
-            return null;
-        }
-        var type = fields.String(part, "type", $"{path}.type");
-        if (type is not ("input_text" or "output_text" or "text"))
-        {
-            fields.Report($"{path}.type", $"expected input_text or output_text, found {(type is null ? "nothing" : $"'{Echo.Shorten(type)}'")}");
-            return null;
-        }
-        if (fields.String(part, "text", $"{path}.text") is { } text)
-        {
-            return text;
-        }
-        if (!FieldReader.TryGet(part, "text", out _))
-        {
-            fields.Report($"{path}.text", "expected a string, found nothing");
-        }
-        return null;
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json;
 using Tessera.Models;
 
@@ -8,6 +7,8 @@ namespace Tessera.Server.Api.Rest;
 internal sealed class MessagesReader(FieldReader fields)
 {
     private const string Field = "messages";
+
+    private readonly TextPartsReader _content = new(fields, ["text"], "'text'");
 
     /// <summary>The messages; null when they are missing or one of them is wrong, which is then reported.</summary>
     public IReadOnlyList<ChatTurn>? Read(JsonElement root)
@@ -55,7 +56,7 @@ internal sealed class MessagesReader(FieldReader fields)
             }
         }
         var role = ReadRole(message, $"{path}.role");
-        var content = ReadContent(message, $"{path}.content");
+        var content = _content.Read(message, $"{path}.content");
         return role is null || content is null ? null : new ChatTurn(role, content);
     }
 
@@ -81,55 +82,5 @@ internal sealed class MessagesReader(FieldReader fields)
                 fields.Report(path, $"expected system, user or assistant, found '{Echo.Shorten(role)}'");
                 return null;
         }
-    }
-
-    private string? ReadContent(JsonElement message, string path)
-    {
-        if (!FieldReader.TryGet(message, "content", out var content))
-        {
-            fields.Report(path, "expected a string or an array of text parts, found nothing");
-            return null;
-        }
-        if (content.ValueKind == JsonValueKind.String)
-        {
-            return fields.TryText(content, path, out var text) ? text : null;
-        }
-        if (content.ValueKind != JsonValueKind.Array)
-        {
-            fields.Report(path, $"expected a string or an array of text parts, found {FieldReader.KindOf(content)}");
-            return null;
-        }
-
-        var joined = new StringBuilder();
-        foreach (var (index, part) in content.EnumerateArray().Index())
-        {
-            if (ReadPart(part, $"{path}[{index}]") is not { } text)
-            {
-                return null;
-            }
-            joined.Append(text);
-        }
-        return joined.ToString();
-    }
-
-    private string? ReadPart(JsonElement part, string path)
-    {
-        if (part.ValueKind != JsonValueKind.Object)
-        {
-            fields.Report(path, $"expected an object with type and text, found {FieldReader.KindOf(part)}");
-            return null;
-        }
-        var type = fields.String(part, "type", $"{path}.type");
-        if (type != "text")
-        {
-            fields.Report($"{path}.type", $"expected 'text', found {(type is null ? "nothing" : $"'{Echo.Shorten(type)}'")}");
-            return null;
-        }
-        if (!FieldReader.TryGet(part, "text", out var value))
-        {
-            fields.Report($"{path}.text", "expected a string, found nothing");
-            return null;
-        }
-        return fields.TryText(value, $"{path}.text", out var text) ? text : null;
     }
 }

@@ -81,6 +81,7 @@ internal static class MetricCatalog
         new("tessera_prefix_cache_queried_tokens_total", InstrumentNames.PrefixCacheQueries, "Prompt tokens for which a cached prefix was looked for."),
         new("tessera_prefix_cache_hit_tokens_total", InstrumentNames.PrefixCacheHits, "Prompt tokens that were copied instead of computed."),
         new("tessera_kv_cache_bytes_peak", InstrumentNames.KvBytesPeak, "Most KV cache bytes in use since the start."),
+        new("tessera_gpu_memory_bytes", InstrumentNames.GpuMemory, "Device memory that the engine holds; only with a GPU."),
     ];
 
     private static IReadOnlyList<MetricFamily> Process =>

@@ -1,6 +1,7 @@
 // Calls the server with the official @grpc/grpc-js client in every shape of call, and prints what it saw, one JSON object per line:
 // {"name": ..., "saw": {"code": n, "details": ..., "messages": [...], "headers": {...}, "trailers": {...}}}.
 // Usage: node grpc-shapes.mjs HOST:PORT '{generate request}'
+import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import protoLoader from '@grpc/proto-loader';
@@ -83,6 +84,23 @@ const scenarios = {
     const saw = await unary(inference.Tokenize, { text: 'Every lempus is a wumpus. '.repeat(400) }, new grpc.Metadata(), {}, packing);
     packing.close();
     return { ...saw, messages: saw.messages.map((message) => message.ids.length) };
+  },
+  gzipAnswer: async () => {
+    // Through a proxy that counts: the client itself does not tell in which form an answer came.
+    let bytes = 0;
+    const [host, port] = address.split(':');
+    const proxy = net.createServer((from) => {
+      const to = net.connect(Number(port), host);
+      to.on('data', (chunk) => { bytes += chunk.length; });
+      from.pipe(to).pipe(from);
+      [from, to].forEach((socket) => socket.on('error', () => {}));
+    });
+    await new Promise((resolve) => { proxy.listen(0, '127.0.0.1', resolve); });
+    const through = new grpc.Client(`127.0.0.1:${proxy.address().port}`, grpc.credentials.createInsecure());
+    const saw = await unary(inference.Tokenize, { text: 'Every lempus is a wumpus. '.repeat(400) }, new grpc.Metadata(), {}, through);
+    through.close();
+    proxy.close();
+    return { ...saw, messages: saw.messages.map((message) => ({ ids: message.ids.length, size: inference.Tokenize.responseSerialize(message).length, bytes })) };
   },
   tooLargeToSend: () => unary(inference.Tokenize, { text: 'a'.repeat(1024 * 1024) }),
   tooLargeToReceive: async () => {

@@ -43,24 +43,26 @@ internal sealed class TestServer : IAsyncDisposable
 
     /// <summary>Starts a server whose engine is ready.</summary>
     public static async Task<TestServer> StartAsync(
-        ServerOptions? server = null, EngineOptions? engine = null, ScriptedCodebook? codebook = null, KeyStore? keys = null, TesseraOptions? options = null)
+        ServerOptions? server = null, EngineOptions? engine = null, ScriptedCodebook? codebook = null, KeyStore? keys = null, TesseraOptions? options = null,
+        Action<ScriptedModelRunner>? runner = null, TimeProvider? time = null)
     {
         var folder = new TemporaryFolder();
         var package = new PackageBuilder().Load(folder["package"]);
         var script = TraceScript.FromText(package, [(0, " Tom is a wumpus."), (1, " Every wumpus is a lempus.")], " True");
-        var runner = new ScriptedModelRunner(package, script);
+        var model = new ScriptedModelRunner(package, script);
+        runner?.Invoke(model);
         options = (options ?? new TesseraOptions()) with
         {
             Server = (server ?? new ServerOptions()) with { RestPort = 0, GrpcPort = 0, LogLevel = LogLevel.Debug },
             Engine = engine ?? new EngineOptions(),
         };
-        var running = new InferenceEngine(package, runner, codebook ?? new ScriptedCodebook(), options.Engine, TimeProvider.System);
+        var running = new InferenceEngine(package, model, codebook ?? new ScriptedCodebook(), options.Engine, time ?? TimeProvider.System);
         Assert.Equal(EngineState.Ready, await running.WaitUntilStartedAsync());
         var logs = new LogCapture();
         var host = ServerHost.Build(
             options, running, keys ?? new KeyStore(null, default, TimeProvider.System), OptionsReload.None, configureLogging: logging => logging.AddProvider(logs));
         await host.StartAsync();
-        return new TestServer(folder, package, runner, running, host, logs);
+        return new TestServer(folder, package, model, running, host, logs);
     }
 
     /// <summary>A request body for <see cref="Prompt"/> with more fields, given as the inside of a JSON object.</summary>

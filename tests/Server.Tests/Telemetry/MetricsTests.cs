@@ -10,6 +10,8 @@ namespace Tessera.Server.Tests.Telemetry;
 
 public sealed class MetricsTests
 {
+    // Absent where the model runs on the CPU.
+    private const string GpuMemory = "tessera_gpu_memory_bytes";
     private const string Latent = """ "reasoning":{"mode":"latent"} """;
     private const string Text = """ "reasoning":{"mode":"text"} """;
 
@@ -22,7 +24,7 @@ public sealed class MetricsTests
         var page = PrometheusPage.Parse(await response.Content.ReadAsStringAsync());
 
         Assert.Equal("text/plain; version=0.0.4; charset=utf-8", response.Content.Headers.ContentType!.ToString());
-        Assert.Equal(MetricCatalog.For("tiny").Select(family => family.Name).Order(), page.Families.Keys.Order());
+        Assert.Equal(MetricCatalog.For("tiny").Select(family => family.Name).Where(name => name != GpuMemory).Order(), page.Families.Keys.Order());
         Assert.Equal(["answer", "cached", "control", "latent", "prompt", "reasoning_text"], page.Families["tessera_tokens_total"].Samples.Select(sample => sample["kind"]));
         Assert.Equal(0, page.Sum("tessera_tokens_total"));
         Assert.Equal(0, page.Count("tessera_inter_token_seconds"));
@@ -32,6 +34,19 @@ public sealed class MetricsTests
         Assert.All(
             page.Families.Values.Where(family => family.Name.StartsWith("vllm:", StringComparison.Ordinal)).SelectMany(family => family.Samples),
             sample => Assert.Equal("tiny", sample["model_name"]));
+    }
+
+    [Fact]
+    public async Task Metrics_ModelOnAGpu_HaveTheMemoryThatItHoldsNow()
+    {
+        await using var server = await TestServer.StartAsync(runner: runner => runner.DeviceBytes = 5L << 30);
+
+        var first = await server.MetricsAsync();
+        server.Runner.DeviceBytes = 6L << 30;
+        var second = await server.MetricsAsync();
+
+        Assert.Equal("gauge", first.Families[GpuMemory].Type);
+        Assert.Equal((5L << 30, 6L << 30), ((long)first.Value(GpuMemory), (long)second.Value(GpuMemory)));
     }
 
     [Theory]

@@ -53,6 +53,9 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
     /// <inheritdoc/>
     public long KvBytesPerPosition { get; init; } = 1024;
 
+    /// <inheritdoc/>
+    public long? DeviceBytes { get; set; }
+
     /// <summary>Called before each step, on the engine's thread: may throw (the step fails) or block (the step hangs).</summary>
     public Action<StepPlan>? BeforeRun
     {

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Headers;
 using Tessera.Protos.Grpc;
@@ -167,6 +168,45 @@ public sealed class GrpcWireTests : IAsyncLifetime
         using var response = await _server.SendAsync(GrpcCalls.Generate, frame, r => r.Headers.Add("grpc-encoding", "gzip"));
 
         Assert.Equal(["0"], response.TrailingHeaders.GetValues("grpc-status"));
+    }
+
+    [Theory]
+    [InlineData("identity, gzip", 90, 1)]
+    [InlineData("gzip", 90, 1)]
+    [InlineData("gzip", 10, 0)] // too short to win anything
+    [InlineData("identity,deflate", 90, 0)]
+    [InlineData(null, 90, 0)]
+    public async Task Call_ClientTakesGzip_LongAnswerIsCompressedAndSaysTheSame(string? accepted, int characters, byte flag)
+    {
+        var request = new TokenizeRequest { Text = new string('a', characters) };
+
+        using var response = await _server.SendAsync("/tessera.v1.Inference/Tokenize", GrpcCalls.Frame(request), r => r.Headers.Add("grpc-accept-encoding", accepted is null ? [] : [accepted]));
+
+        var frame = await response.Content.ReadAsByteArrayAsync();
+        Assert.Equal(flag, frame[0]);
+        Assert.Equal(accepted?.Contains("gzip", StringComparison.Ordinal) == true ? ["gzip"] : [], response.Headers.TryGetValues("grpc-encoding", out var encoding) ? encoding : []);
+        var reader = new GrpcFrameReader(PipeReader.Create(new MemoryStream(frame)), 2048, encoding?.Single());
+        var answer = await reader.ReadAsync(TokenizeResponse.Parser, CancellationToken.None);
+        Assert.Equal(characters, answer!.Ids.Count);
+        Assert.True(flag == 0 || frame.Length < answer.CalculateSize() / 2, $"{frame.Length} bytes were sent for {answer.CalculateSize()}");
+    }
+
+    [Fact]
+    public async Task Call_ErrorBeforeAnyMessage_DeclaresNoEncoding()
+    {
+        using var response = await _server.SendAsync("/tessera.v1.Inference/Nothing", EmptyFrame, r => r.Headers.Add("grpc-accept-encoding", "gzip"));
+
+        Assert.False(response.Headers.Contains("grpc-encoding"));
+    }
+
+    [Fact]
+    public async Task Call_OwnClient_AsksForGzipAndReadsIt()
+    {
+        using var client = _server.NewClient();
+        using var call = await client.StartAsync("/tessera.v1.Inference/Tokenize", new TokenizeRequest { Text = new string('a', 90) }, TokenizeResponse.Parser);
+
+        Assert.Equal(["gzip"], call.Headers.GetValues("grpc-encoding"));
+        Assert.Equal(90, (await call.ReadAsync())!.Ids.Count);
     }
 
     [Fact]
