@@ -4,11 +4,11 @@ namespace Tessera.Engine.Caching;
 
 /// <summary>
 /// Keys and values of all sequences: per layer one pool for keys and one for values, <c>[slot, kvHead, position, headDim]</c>, the last axis fastest.
-/// Memory follows the positions that were written. Owned by the engine's one thread.
+/// In main memory, memory follows the positions that were written; on a device it is taken as a whole. Owned by the engine's one thread.
 /// </summary>
-public sealed unsafe class KvCache : IDisposable
+public sealed class KvCache : IDisposable
 {
-    private readonly KvMemory[] _pools;
+    private readonly IKvPool[] _pools;
     private readonly int[] _positionCounts;
     private readonly nuint _slotBytes;
     private readonly nuint _headBytes;
@@ -20,6 +20,12 @@ public sealed unsafe class KvCache : IDisposable
     /// <param name="elementBytes">Bytes of one element: 4 (f32), 2 (f16) or 1 (int8).</param>
     /// <exception cref="InsufficientMemoryException">The address space cannot be had.</exception>
     public KvCache(Architecture architecture, int slotCount, int elementBytes = sizeof(float))
+        : this(architecture, slotCount, elementBytes, KvMemory.Reserve)
+    {
+    }
+
+    /// <summary>The same in memory of another kind.</summary>
+    internal KvCache(Architecture architecture, int slotCount, int elementBytes, Func<nuint, IKvPool> reserve)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(elementBytes);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(slotCount);
@@ -33,11 +39,11 @@ public sealed unsafe class KvCache : IDisposable
         ElementBytes = elementBytes;
         _headBytes = checked(_positionBytes * (nuint)MaxPositions);
         _slotBytes = checked(_headBytes * (nuint)KvHeadCount);
-        _pools = new KvMemory[2 * LayerCount];
+        _pools = new IKvPool[2 * LayerCount];
         try
         {
             for (var i = 0; i < _pools.Length; i++)
-                _pools[i] = KvMemory.Reserve(checked(_slotBytes * (nuint)slotCount));
+                _pools[i] = reserve(checked(_slotBytes * (nuint)slotCount));
         }
         catch
         {
@@ -90,17 +96,11 @@ public sealed unsafe class KvCache : IDisposable
         if (positionCount < 0 || positionCount > PositionCount(from))
             throw new ArgumentOutOfRangeException(nameof(positionCount), positionCount, $"slot {from} holds {PositionCount(from)} positions");
         SetPositionCount(to, positionCount);
-        if (from == to)
+        if (from == to || positionCount == 0)
             return;
 
-        var bytes = (nuint)positionCount * _positionBytes;
-        for (var pool = 0; pool < _pools.Length; pool++)
-        {
-            var source = (byte*)AddressOf(pool, from);
-            var target = (byte*)AddressOf(pool, to);
-            for (var head = 0; head < KvHeadCount; head++)
-                Buffer.MemoryCopy(source + ((nuint)head * _headBytes), target + ((nuint)head * _headBytes), bytes, bytes);
-        }
+        foreach (var pool in _pools)
+            pool.CopyRows(OffsetOf(from), OffsetOf(to), (nuint)positionCount * _positionBytes, _headBytes, KvHeadCount);
     }
 
     /// <summary>Forgets a slot's positions and gives their memory back to the system, but for pages that a neighbouring slot shares.</summary>
@@ -109,7 +109,7 @@ public sealed unsafe class KvCache : IDisposable
         if (PositionCount(slot) == 0)
             return;
         foreach (var pool in _pools)
-            pool.GiveBack((nuint)slot * _slotBytes, _slotBytes);
+            pool.GiveBack(OffsetOf(slot), _slotBytes);
         _positionCounts[slot] = 0;
     }
 
@@ -137,7 +137,9 @@ public sealed unsafe class KvCache : IDisposable
             pool?.Dispose();
     }
 
-    private nint AddressOf(int pool, int slot) => _pools[pool].Address + (nint)((nuint)Checked(slot) * _slotBytes);
+    private nint AddressOf(int pool, int slot) => _pools[pool].Address + (nint)OffsetOf(slot);
+
+    private nuint OffsetOf(int slot) => (nuint)Checked(slot) * _slotBytes;
 
     private int Checked(int slot) =>
         (uint)slot < (uint)SlotCount ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"there are slots 0 to {SlotCount - 1}");

@@ -6,7 +6,7 @@ namespace Tessera.Engine.Caching;
 /// Zeroed memory whose address space is reserved at once and whose pages are taken from the system when they are first written, and can be given back.
 /// That is so on Linux; elsewhere the memory is allocated as a whole and giving back does nothing.
 /// </summary>
-internal sealed unsafe partial class KvMemory : SafeHandle
+internal sealed unsafe partial class KvMemory : SafeHandle, IKvPool
 {
     private const int ReadWrite = 0x1 | 0x2;
     private const int PrivateAnonymousNoReserve = 0x02 | 0x20 | 0x4000;
@@ -49,6 +49,15 @@ internal sealed unsafe partial class KvMemory : SafeHandle
         // A huge page would take the memory of thousands of positions for the first one. Kernels without huge pages refuse this, which is as good.
         _ = Advise(address, byteCount, NoHugePage);
         return new KvMemory(address, byteCount);
+    }
+
+    /// <inheritdoc/>
+    public void CopyRows(nuint from, nuint to, nuint rowBytes, nuint pitch, int rowCount)
+    {
+        var source = (byte*)Address + from;
+        var target = (byte*)Address + to;
+        for (var row = 0; row < rowCount; row++)
+            Buffer.MemoryCopy(source + ((nuint)row * pitch), target + ((nuint)row * pitch), rowBytes, rowBytes);
     }
 
     /// <summary>Gives the whole pages inside a range back to the system; they read as zero afterwards. Bytes on pages shared with a neighbour stay.</summary>

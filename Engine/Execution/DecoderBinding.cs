@@ -18,22 +18,37 @@ internal sealed class DecoderBinding : IDisposable
         _buffers = buffers;
     }
 
+    /// <summary>The bound inputs and outputs.</summary>
+    public OrtIoBinding Bound => _binding;
+
     /// <summary>One position of each of the sequences in slots 0 to <paramref name="rows"/>-1.</summary>
-    public static DecoderBinding ForDecode(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int rows)
+    public static DecoderBinding ForDecode(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int rows)
     {
-        var binding = Create(session, buffers, cache, totalLengthRank, firstSlot: 0, rows);
+        var binding = ForPrompts(decoder, buffers, cache, firstSlot: 0, rows);
         binding.BindIds(rows, positions: 1);
         binding.BindLogits(firstRow: 0, rows);
         return binding;
     }
 
-    /// <summary>A chunk of the sequence in one slot; ids and logits are bound for each chunk.</summary>
-    public static DecoderBinding ForPrefill(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int slot) =>
-        Create(session, buffers, cache, totalLengthRank, slot, rows: 1);
-
-    /// <summary>Whole prompts of the sequences in neighbouring slots; ids and logits are bound for each call.</summary>
-    public static DecoderBinding ForPrompts(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int firstSlot, int rows) =>
-        Create(session, buffers, cache, totalLengthRank, firstSlot, rows);
+    /// <summary>A chunk of the sequence in one slot, or whole prompts of those in neighbouring slots; ids and logits are bound for each call.</summary>
+    public static DecoderBinding ForPrompts(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int firstSlot, int rows)
+    {
+        var binding = new DecoderBinding(decoder.Session, buffers);
+        try
+        {
+            binding.Input(DecoderContract.SequenceLengths, buffers.SequenceLengths(rows));
+            binding.Input(DecoderContract.TotalLength, buffers.TotalLength(decoder.TotalLengthRank));
+            if (buffers.PreviousIdCount > 0)
+                binding.Input(DecoderContract.PreviousIds, buffers.PreviousIds(rows));
+            binding.BindCache(decoder, cache, firstSlot, rows);
+            return binding;
+        }
+        catch
+        {
+            binding.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Binds the padded length of whole prompts and where their logits go.</summary>
     public void BindPrompts(int rows, int positions, int logitsRow)
@@ -49,42 +64,15 @@ internal sealed class DecoderBinding : IDisposable
         BindLogits(logitsRow, wantsLogits ? 1 : 0);
     }
 
-    public void Run(OrtSession session, OrtRunOptions options) => session.Run(_binding, options);
-
     public void Dispose() => _binding.Dispose();
 
-    private static DecoderBinding Create(OrtSession session, StepBuffers buffers, KvCache cache, int totalLengthRank, int firstSlot, int rows)
-    {
-        var binding = new DecoderBinding(session, buffers);
-        try
-        {
-            binding.Input(DecoderContract.SequenceLengths, buffers.SequenceLengths(rows));
-            binding.Input(DecoderContract.TotalLength, buffers.TotalLength(totalLengthRank));
-            if (buffers.PreviousIdCount > 0)
-                binding.Input(DecoderContract.PreviousIds, buffers.PreviousIds(rows));
-            binding.BindCache(cache, firstSlot, rows);
-            return binding;
-        }
-        catch
-        {
-            binding.Dispose();
-            throw;
-        }
-    }
-
-    private void BindCache(KvCache cache, int firstSlot, int rows)
+    private void BindCache(LoadedDecoder decoder, KvCache cache, int firstSlot, int rows)
     {
         long[] shape = [rows, cache.KvHeadCount, cache.MaxPositions, cache.HeadDim];
-        var type = cache.ElementBytes switch
-        {
-            1 => OrtElementType.I8,
-            2 => OrtElementType.F16,
-            _ => OrtElementType.F32,
-        };
         for (var layer = 0; layer < cache.LayerCount; layer++)
         {
-            using var keys = OrtValue.FromMemory(cache.Keys(layer, firstSlot), shape, type);
-            using var values = OrtValue.FromMemory(cache.Values(layer, firstSlot), shape, type);
+            using var keys = decoder.Device.Tensor(cache.Keys(layer, firstSlot), shape, decoder.KvType);
+            using var values = decoder.Device.Tensor(cache.Values(layer, firstSlot), shape, decoder.KvType);
             _binding.BindInput(DecoderContract.PastKey(layer), keys);
             _binding.BindInput(DecoderContract.PastValue(layer), values);
             _binding.BindOutput(DecoderContract.PresentKey(layer), keys);

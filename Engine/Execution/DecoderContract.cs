@@ -22,8 +22,9 @@ internal static class DecoderContract
     {
         "f32" => OrtElementType.F32,
         "f16" => OrtElementType.F16,
+        "bf16" => OrtElementType.BF16,
         "int8" => OrtElementType.I8,
-        _ => throw new ModelPackageException(ModelPackage.ManifestFileName, "$.precision.kv", "f32, f16 or int8 (what this build runs)", kv),
+        _ => throw new ModelPackageException(ModelPackage.ManifestFileName, "$.precision.kv", "f32, f16, bf16 or int8 (what this build runs)", kv),
     };
 
     public static string PastKey(int layer) => Name("past_key_", layer);

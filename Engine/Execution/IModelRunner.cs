@@ -25,6 +25,11 @@ public interface IModelRunner : IDisposable
     /// <summary>Bytes of device memory held, as last measured; null when the model runs on the CPU. Safe from any thread.</summary>
     long? DeviceBytes => null;
 
+    /// <summary>Does once what the first steps would do otherwise, with all slots free, on the thread that runs steps: a device captures its decode calls.</summary>
+    void Prepare()
+    {
+    }
+
     /// <summary>
     /// Runs the plan: first all decode rows in one call, then the whole prompts in one call, then the prefill chunk. Writes keys and values into the rows'
     /// slots.

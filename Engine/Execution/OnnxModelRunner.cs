@@ -1,4 +1,5 @@
 using Tessera.Engine.Caching;
+using Tessera.Engine.Execution.Devices;
 using Tessera.Engine.Runtime;
 using Tessera.Models;
 
@@ -10,15 +11,14 @@ public sealed class OnnxModelRunner : IModelRunner
     // Whole prompts come in any number from any slot on: what is bound for the last few combinations is kept.
     private const int MaxPromptBindings = 64;
 
-    private readonly OrtSession _session;
-    private readonly OrtRunOptions _runOptions = new();
+    private readonly IModelDevice _device;
+    private readonly LoadedDecoder _decoder;
     private readonly StepBuffers _buffers;
     private readonly DecoderBinding?[] _decodeBindings;
     private readonly DecoderBinding?[] _prefillBindings;
     private readonly Dictionary<(int FirstSlot, int Rows), DecoderBinding> _promptBindings = [];
-    private readonly int _totalLengthRank;
 
-    /// <summary>Loads a decoder graph and reserves the KV cache.</summary>
+    /// <summary>Loads a decoder graph on the processor and reserves the KV cache.</summary>
     /// <param name="decoderPath">The .onnx file.</param>
     /// <param name="architecture">What the manifest says; the graph is checked against it.</param>
     /// <param name="padId">Stands before the first position in n-gram embeddings.</param>
@@ -27,22 +27,32 @@ public sealed class OnnxModelRunner : IModelRunner
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or is not what the manifest says.</exception>
     /// <exception cref="OrtLibraryException">The native runtime cannot be used.</exception>
     public OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options, string kv = "f32")
+        : this(decoderPath, architecture, padId, options, kv, new HostDevice(options.Threads))
     {
-        var kvType = DecoderContract.KvType(kv);
-        _session = GraphLoader.Load(decoderPath, options.Threads);
+    }
+
+    /// <summary>The same on a device.</summary>
+    /// <param name="decoderPath">The .onnx file.</param>
+    /// <param name="architecture">What the manifest says; the graph is checked against it.</param>
+    /// <param name="padId">Stands before the first position in n-gram embeddings.</param>
+    /// <param name="options">Slots.</param>
+    /// <param name="kv">Type of keys and values.</param>
+    /// <param name="device">Where it runs; owned by the runner, also when it cannot be made.</param>
+    internal OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options, string kv, IModelDevice device)
+    {
+        _device = device;
         try
         {
-            DecoderContract.Check(Path.GetFileName(decoderPath), architecture, kvType, _session.Inputs, _session.Outputs);
-            _totalLengthRank = _session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count;
+            _decoder = LoadedDecoder.Load(device, decoderPath, architecture, kv);
             var promptPositions = (int)Math.Min(options.PrefillChunk, (long)options.MaxSlots * architecture.MaxPositions);
-            _buffers = new StepBuffers(architecture, options.MaxSlots, promptPositions, padId);
-            Cache = new KvCache(architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(kvType));
+            _buffers = new StepBuffers(device, architecture, options.MaxSlots, promptPositions, padId);
+            Cache = new KvCache(architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(_decoder.KvType), device.ReservePool);
         }
         catch
         {
             _buffers?.Dispose();
-            _session.Dispose();
-            _runOptions.Dispose();
+            _decoder?.Session.Dispose();
+            device.Dispose();
             throw;
         }
 
@@ -70,6 +80,16 @@ public sealed class OnnxModelRunner : IModelRunner
     public long KvBytesPerPosition => Cache.BytesPerPosition;
 
     /// <inheritdoc/>
+    public long? DeviceBytes => _device.BytesInUse;
+
+    /// <inheritdoc/>
+    public void Prepare()
+    {
+        foreach (var shape in _device.PreparedShapes)
+            RunDecode([], shape);
+    }
+
+    /// <inheritdoc/>
     /// <exception cref="ArgumentException">The plan is not one that can be run; nothing was run.</exception>
     /// <exception cref="OrtException">A run failed; positions of the slots that did not finish are as before.</exception>
     public ReadOnlySpan<float> Run(StepPlan plan)
@@ -77,7 +97,7 @@ public sealed class OnnxModelRunner : IModelRunner
         PlanCheck.Check(plan, Cache, SlotCount);
         var rows = plan.Decode.Count;
         if (rows > 0)
-            RunDecode(plan.Decode);
+            RunDecode(plan.Decode, _device.ShapeOf(rows, Cache));
         if (plan.Prompts.Count == 1)
             RunPrefill(plan.Prompts[0], rows);
         else if (plan.Prompts.Count > 1)
@@ -100,7 +120,7 @@ public sealed class OnnxModelRunner : IModelRunner
     public void ReleaseSlot(int slot) => Cache.Release(slot);
 
     /// <summary>Ends the run in progress at its next node, and every later run, with an <see cref="OrtException"/>; from any thread.</summary>
-    public void Terminate() => _runOptions.Terminate();
+    public void Terminate() => _device.Terminate();
 
     /// <inheritdoc/>
     public void Dispose()
@@ -111,17 +131,18 @@ public sealed class OnnxModelRunner : IModelRunner
             binding?.Dispose();
         foreach (var binding in _promptBindings.Values)
             binding.Dispose();
-        _session.Dispose();
-        _runOptions.Dispose();
         _buffers.Dispose();
         Cache.Dispose();
+        _decoder.Session.Dispose();
+        _device.Dispose();
     }
 
-    private void RunDecode(IReadOnlyList<SequenceSlice> slices)
+    // Rows of the shape beyond the slices are nobody's.
+    private void RunDecode(IReadOnlyList<SequenceSlice> slices, DecodeShape shape)
     {
-        var binding = _decodeBindings[slices.Count] ??= DecoderBinding.ForDecode(_session, _buffers, Cache, _totalLengthRank, slices.Count);
-        _buffers.WriteDecode(slices);
-        binding.Run(_session, _runOptions);
+        var binding = _decodeBindings[shape.RowCount] ??= DecoderBinding.ForDecode(_decoder, _buffers, Cache, shape.RowCount);
+        _buffers.WriteDecode(slices, shape, Cache);
+        Execute(binding, shape.GraphId, firstRow: 0, slices.Count);
         foreach (var slice in slices)
             Cache.SetPositionCount(slice.Slot, slice.Start + 1);
     }
@@ -133,13 +154,13 @@ public sealed class OnnxModelRunner : IModelRunner
         {
             if (_promptBindings.Count == MaxPromptBindings)
                 ClearPromptBindings();
-            binding = DecoderBinding.ForPrompts(_session, _buffers, Cache, _totalLengthRank, prompts[0].Slot, prompts.Count);
+            binding = DecoderBinding.ForPrompts(_decoder, _buffers, Cache, prompts[0].Slot, prompts.Count);
             _promptBindings.Add(key, binding);
         }
 
         var width = _buffers.WritePrompts(prompts);
         binding.BindPrompts(prompts.Count, width, logitsRow);
-        binding.Run(_session, _runOptions);
+        Execute(binding, DecodeShape.NoGraph, logitsRow, prompts.Count);
         foreach (var prompt in prompts)
             Cache.SetPositionCount(prompt.Slot, prompt.Count);
     }
@@ -153,10 +174,18 @@ public sealed class OnnxModelRunner : IModelRunner
 
     private void RunPrefill(SequenceSlice chunk, int logitsRow)
     {
-        var binding = _prefillBindings[chunk.Slot] ??= DecoderBinding.ForPrefill(_session, _buffers, Cache, _totalLengthRank, chunk.Slot);
+        var binding = _prefillBindings[chunk.Slot] ??= DecoderBinding.ForPrompts(_decoder, _buffers, Cache, chunk.Slot, rows: 1);
         binding.BindChunk(chunk.Count, logitsRow, chunk.WantsLogits);
         _buffers.WritePrefill(chunk);
-        binding.Run(_session, _runOptions);
+        Execute(binding, DecodeShape.NoGraph, logitsRow, chunk.WantsLogits ? 1 : 0);
         Cache.SetPositionCount(chunk.Slot, chunk.Start + chunk.Count);
+    }
+
+    /// <summary>Runs what was written, and reads rows of logits.</summary>
+    private void Execute(DecoderBinding binding, int graphId, int firstRow, int rowCount)
+    {
+        _buffers.Send();
+        _device.Run(_decoder.Session, binding.Bound, graphId);
+        _buffers.Fetch(firstRow, rowCount);
     }
 }

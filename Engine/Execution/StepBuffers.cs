@@ -1,3 +1,5 @@
+using Tessera.Engine.Caching;
+using Tessera.Engine.Execution.Devices;
 using Tessera.Engine.Runtime;
 using Tessera.Models;
 
@@ -6,30 +8,67 @@ namespace Tessera.Engine.Execution;
 /// <summary>Memory of everything that a step reads and writes but keys and values; allocated once, so that a step allocates nothing.</summary>
 internal sealed class StepBuffers : IDisposable
 {
-    private readonly StepBuffer<long> _ids;
+    // Where a device reads best; one block for all inputs, so that a step's copy to a device is one.
+    private const int Alignment = 256;
+
+    private readonly StepMemory _inputs;
+    private readonly StepMemory _hostInputs;
+    private readonly StepMemory _outputs;
     private readonly StepBuffer<long> _previousIds;
     private readonly StepBuffer<int> _sequenceLengths;
-    private readonly StepBuffer<int> _totalLength;
     private readonly StepBuffer<long> _logitsRows;
+    private readonly StepBuffer<long> _ids;
+    private readonly StepBuffer<int> _totalLength;
     private readonly StepBuffer<float> _logits;
     private readonly int _padId;
+    private nuint _used;
 
     /// <summary>Allocates the memory.</summary>
+    /// <param name="device">Whose memory.</param>
     /// <param name="architecture">Positions, vocabulary, n-gram embeddings.</param>
     /// <param name="slotCount">Most rows of a step.</param>
     /// <param name="promptPositions">Most positions of whole prompts in one call, padding included.</param>
     /// <param name="padId">Padding.</param>
-    public StepBuffers(Architecture architecture, int slotCount, int promptPositions, int padId)
+    public StepBuffers(IModelDevice device, Architecture architecture, int slotCount, int promptPositions, int padId)
     {
         _padId = padId;
         PreviousIdCount = architecture.NgramEmbeddings;
         VocabularySize = architecture.VocabularySize;
-        _ids = new(Math.Max(Math.Max(architecture.MaxPositions, slotCount), promptPositions), OrtElementType.I64);
-        _previousIds = new(checked(slotCount * Math.Max(1, PreviousIdCount)), OrtElementType.I64);
-        _sequenceLengths = new(slotCount, OrtElementType.I32);
-        _totalLength = new(1, OrtElementType.I32);
-        _logitsRows = new(slotCount, OrtElementType.I64);
-        _logits = new(checked((slotCount + 1) * VocabularySize), OrtElementType.F32);
+        var idCount = Math.Max(Math.Max(architecture.MaxPositions, slotCount), promptPositions);
+
+        // The ids come last: of them, a step uses the fewest.
+        nuint size = 0;
+        var previousIds = Take(checked(slotCount * Math.Max(1, PreviousIdCount)) * sizeof(long));
+        var sequenceLengths = Take(slotCount * sizeof(int));
+        var logitsRows = Take(slotCount * sizeof(long));
+        var ids = Take(checked(idCount * sizeof(long)));
+        var logitsCount = checked((slotCount + 1) * VocabularySize);
+        _inputs = device.Allocate(size, staysOnHost: false);
+        try
+        {
+            _hostInputs = device.Allocate(sizeof(int), staysOnHost: true);
+            _outputs = device.Allocate((nuint)logitsCount * sizeof(float), staysOnHost: false);
+        }
+        catch
+        {
+            _hostInputs?.Dispose();
+            _inputs.Dispose();
+            throw;
+        }
+
+        _previousIds = new(_inputs, previousIds, slotCount * Math.Max(1, PreviousIdCount), OrtElementType.I64);
+        _sequenceLengths = new(_inputs, sequenceLengths, slotCount, OrtElementType.I32);
+        _logitsRows = new(_inputs, logitsRows, slotCount, OrtElementType.I64);
+        _ids = new(_inputs, ids, idCount, OrtElementType.I64);
+        _totalLength = new(_hostInputs, 0, 1, OrtElementType.I32);
+        _logits = new(_outputs, 0, logitsCount, OrtElementType.F32);
+
+        nuint Take(int byteCount)
+        {
+            var offset = size;
+            size += ((nuint)byteCount + Alignment - 1) / Alignment * Alignment;
+            return offset;
+        }
     }
 
     /// <summary>Previous ids that a row needs; 0 for a plain graph.</summary>
@@ -38,8 +77,8 @@ internal sealed class StepBuffers : IDisposable
     /// <summary>Width of a logits row.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>Writes the inputs of decode rows: one id each, logits of every row.</summary>
-    public void WriteDecode(IReadOnlyList<SequenceSlice> slices)
+    /// <summary>Writes the inputs of decode rows: one id each, logits of every row; then of rows that fill up the shape, each at the next position of its slot.</summary>
+    public void WriteDecode(IReadOnlyList<SequenceSlice> slices, DecodeShape shape, KvCache cache)
     {
         var ids = _ids.Elements;
         var lengths = _sequenceLengths.Elements;
@@ -55,7 +94,17 @@ internal sealed class StepBuffers : IDisposable
             WritePreviousIds(row, slice);
         }
 
-        _totalLength.Elements[0] = total;
+        for (var row = slices.Count; row < shape.RowCount; row++)
+        {
+            ids[row] = _padId;
+            lengths[row] = cache.PositionCount(row);
+            rows[row] = row;
+            total = Math.Max(total, lengths[row] + 1);
+            _previousIds.Elements.Slice(row * PreviousIdCount, PreviousIdCount).Fill(_padId);
+        }
+
+        _totalLength.Elements[0] = shape.FixedTotalLength > 0 ? shape.FixedTotalLength : total;
+        _used = _ids.EndOf(shape.RowCount);
     }
 
     /// <summary>Writes the inputs of one chunk: its ids, the logits of its last position.</summary>
@@ -69,6 +118,7 @@ internal sealed class StepBuffers : IDisposable
         _totalLength.Elements[0] = slice.Start + slice.Count;
         _logitsRows.Elements[0] = slice.Count - 1;
         WritePreviousIds(0, slice);
+        _used = _ids.EndOf(slice.Count);
     }
 
     /// <summary>Writes the inputs of whole prompts, one per row, padded on the right to the longest; the logits of each one's last position.</summary>
@@ -96,7 +146,18 @@ internal sealed class StepBuffers : IDisposable
         }
 
         _totalLength.Elements[0] = width;
+        _used = _ids.EndOf(slices.Count * width);
         return width;
+    }
+
+    /// <summary>Gives what was written to the device; before the run.</summary>
+    public void Send() => _inputs.Send(_used);
+
+    /// <summary>Waits for the run, and for rows of its logits; after it, before anything is written for the next one.</summary>
+    public void Fetch(int firstRow, int rowCount)
+    {
+        var rowBytes = (nuint)VocabularySize * sizeof(float);
+        _outputs.Fetch((nuint)firstRow * rowBytes, (nuint)rowCount * rowBytes);
     }
 
     /// <summary>Logits of the first rows.</summary>
@@ -123,12 +184,9 @@ internal sealed class StepBuffers : IDisposable
 
     public void Dispose()
     {
-        _ids.Dispose();
-        _previousIds.Dispose();
-        _sequenceLengths.Dispose();
-        _totalLength.Dispose();
-        _logitsRows.Dispose();
-        _logits.Dispose();
+        _inputs.Dispose();
+        _hostInputs.Dispose();
+        _outputs.Dispose();
     }
 
     /// <summary>The ids at positions start-n to start-1, in order; the pad id stands before the first position.</summary>
@@ -145,21 +203,17 @@ internal sealed class StepBuffers : IDisposable
     }
 }
 
-/// <summary>Elements in memory that tensors of several shapes are laid over.</summary>
+/// <summary>Elements in a part of a step's memory, over which tensors of several shapes are laid.</summary>
 /// <typeparam name="T">Type of the elements; the one that <paramref name="type"/> names.</typeparam>
-internal sealed unsafe class StepBuffer<T>(int length, OrtElementType type) : IDisposable
+internal sealed unsafe class StepBuffer<T>(StepMemory memory, nuint offset, int length, OrtElementType type)
     where T : unmanaged
 {
-    private readonly OrtValue _memory = OrtValue.Allocate([length], type);
-    private nint _data;
+    /// <summary>All elements, as the host sees them.</summary>
+    public Span<T> Elements => new((byte*)memory.Host + offset, length);
 
-    /// <summary>All elements.</summary>
-    public Span<T> Elements => new((void*)Data, length);
+    /// <summary>Offset behind the first so many elements.</summary>
+    public nuint EndOf(int count) => offset + ((nuint)count * (nuint)sizeof(T));
 
-    private nint Data => _memory.IsClosed ? throw new ObjectDisposedException(nameof(StepBuffer<T>)) : _data != 0 ? _data : _data = _memory.Data;
-
-    /// <summary>A tensor over the elements from <paramref name="first"/> on.</summary>
-    public OrtValue Tensor(int first, ReadOnlySpan<long> shape) => OrtValue.FromMemory(Data + ((nint)first * sizeof(T)), shape, type);
-
-    public void Dispose() => _memory.Dispose();
+    /// <summary>A tensor over the elements from <paramref name="first"/> on, where the graph sees them.</summary>
+    public OrtValue Tensor(int first, ReadOnlySpan<long> shape) => memory.Tensor(EndOf(first), shape, type);
 }

@@ -25,6 +25,9 @@ public enum OrtElementType
 
     /// <summary>16-bit floating point.</summary>
     F16 = 10,
+
+    /// <summary>The upper half of a 32-bit floating point number.</summary>
+    BF16 = 16,
 }
 
 /// <summary>A tensor of the runtime.</summary>
@@ -39,10 +42,13 @@ public sealed unsafe class OrtValue : OrtHandle
     /// <param name="data">First element.</param>
     /// <param name="shape">Elements per axis.</param>
     /// <param name="type">Type of the elements.</param>
-    public static OrtValue FromMemory(nint data, ReadOnlySpan<long> shape, OrtElementType type)
+    public static OrtValue FromMemory(nint data, ReadOnlySpan<long> shape, OrtElementType type) => FromMemory(data, shape, type, OrtEnvironment.CpuMemory);
+
+    /// <summary>The same over memory of a device.</summary>
+    internal static OrtValue FromMemory(nint data, ReadOnlySpan<long> shape, OrtElementType type, OrtMemoryInfo where)
     {
         var bytes = checked((nuint)(ElementCount(shape) * SizeOf(type)));
-        using var memory = new OrtLease(OrtEnvironment.CpuMemory);
+        using var memory = new OrtLease(where);
         fixed (long* axes = shape)
         {
             return new OrtValue(OrtApi.Get(
@@ -105,7 +111,7 @@ public sealed unsafe class OrtValue : OrtHandle
     {
         OrtElementType.F32 or OrtElementType.I32 => 4,
         OrtElementType.I64 => 8,
-        OrtElementType.F16 => 2,
+        OrtElementType.F16 or OrtElementType.BF16 => 2,
         OrtElementType.U8 or OrtElementType.I8 => 1,
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type that Tessera uses"),
     };

@@ -56,6 +56,7 @@ internal sealed class StepLoop(
     /// <param name="id">Any id that the model knows.</param>
     public void WarmUp(int id)
     {
+        runner.Prepare();
         int[] ids = [id, id, id, id];
         Check(runner.Run(new StepPlan([], new SequenceSlice(0, ids, 0, ids.Length - 1, WantsLogits: true))));
         Check(runner.Run(new StepPlan([new SequenceSlice(0, ids, ids.Length - 1, 1, WantsLogits: true)], null)));

@@ -1,4 +1,7 @@
+using Tessera.Engine.Execution;
+using Tessera.Engine.Execution.Devices;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Tests.Execution.Devices;
 using Tessera.Models;
 
 namespace Tessera.Engine.Tests.Engine;
@@ -61,6 +64,47 @@ public sealed class ShippedModelTests
         var together = Enumerable.Range(0, 4).Select(choice => events.OfType<ReasoningTextEvent>().Where(item => item.Choice == choice).SelectMany(item => item.TokenIds));
         Assert.Equal(single, together);
         Assert.True(single.Select(ids => string.Join(',', ids)).Distinct().Count() > 1);
+    }
+
+    [Fact]
+    public async Task Responses_OnADeviceWithMemoryOfItsOwn_EqualThoseAloneInMainMemory()
+    {
+        await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);
+        var gpu = new FakeGpu();
+        await using var busy = StartOnDevice(gpu, new EngineOptions { MaxSlots = 6, MaxKvPositions = 420, PrefillChunk = 96, ChecksEveryStep = true });
+        List<GenerationInput> inputs = [.. Enumerable.Range(0, 12).Select(InputOf), InputOf(3) with { N = 3, Temperature = 0 }];
+
+        var expected = new List<string>();
+        foreach (var input in inputs)
+        {
+            expected.Add(Tokens(await RunAsync(alone, input with { N = null })));
+        }
+
+        var requests = inputs.Select(input => RequestOf(busy, input)).ToList();
+        var batched = await Task.WhenAll(requests.Select(request => RunAsync(busy, request)));
+        var status = busy.GetStatus();
+
+        Assert.Equal(expected[..^1], batched[..^1].Select(Tokens));
+        for (var choice = 0; choice < 3; choice++)
+        {
+            Assert.Equal(Text(expected[^1]), Text(Tokens([.. batched[^1].Where(item => item.Choice == choice && item is not FinishedEvent)])));
+        }
+
+        Assert.True(status is { PrefixCacheHitTokens: > 0, PreemptionCount: > 0, DeviceBytes: > 0 }, $"nothing was copied or nothing preempted: {status}");
+        Assert.Equal([1, 2, 4, 6], gpu.RunIds[..4]);
+        Assert.Superset(new HashSet<int> { -1, 1, 2, 4, 6 }, gpu.RunIds[4..].ToHashSet());
+        Assert.Single(gpu.RunThreads);
+
+        // A greedy response three times over, without its end.
+        static string Text(string tokens) => string.Join(' ', tokens.Split(' ').Where(token => token is ['z' or 'r' or 'a', ..]));
+    }
+
+    private static InferenceEngine StartOnDevice(FakeGpu gpu, EngineOptions options)
+    {
+        var architecture = Package.Manifest.Architecture;
+        var device = new GpuDevice(gpu, new DecodeShapes(options.MaxSlots, architecture.MaxPositions, capturesGraphs: true));
+        var runner = new OnnxModelRunner(Package.DecoderPath, architecture, Package.Vocabulary.PadId, options, Package.Manifest.Precision.Kv, device);
+        return new InferenceEngine(Package, runner, codebook: null, options, TimeProvider.System);
     }
 
     private static GenerationInput InputOf(int i) => new()

@@ -1,0 +1,31 @@
+using Tessera.Engine.Execution.Devices;
+using Tessera.Engine.Runtime;
+using Tessera.Models;
+
+namespace Tessera.Engine.Execution;
+
+/// <summary>A loaded decoder graph.</summary>
+/// <param name="Device">Where it runs.</param>
+/// <param name="Session">The graph.</param>
+/// <param name="TotalLengthRank">Rank of <c>total_sequence_length</c>: 0 or 1.</param>
+/// <param name="KvType">Type of keys and values.</param>
+internal sealed record LoadedDecoder(IModelDevice Device, OrtSession Session, int TotalLengthRank, OrtElementType KvType)
+{
+    /// <summary>Loads a graph and checks it against the manifest.</summary>
+    /// <exception cref="ModelPackageException">The graph cannot be loaded, or is not what the manifest says.</exception>
+    public static LoadedDecoder Load(IModelDevice device, string path, Architecture architecture, string kv)
+    {
+        var kvType = DecoderContract.KvType(kv);
+        var session = device.Load(path);
+        try
+        {
+            DecoderContract.Check(Path.GetFileName(path), architecture, kvType, session.Inputs, session.Outputs);
+            return new(device, session, session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count, kvType);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+}
