@@ -46,6 +46,12 @@ public sealed record EngineOptions
     public int Threads { get; init; }
 
     /// <summary>
+    /// How long a thread of the runtime that waits for the next part of a step spins before it sleeps; 0 = not at all. 50: longer than the gaps inside a step of a
+    /// small model, and short enough to lose little where another process wants the core. Nobody spins between steps.
+    /// </summary>
+    public int SpinMicroseconds { get; init; } = 50;
+
+    /// <summary>
     /// How long the last event of a response waits for hints. 10 s: far above what a healthy codebook needs for all spans that can wait.
     /// </summary>
     internal TimeSpan HintPatience { get; init; } = TimeSpan.FromSeconds(10);
@@ -80,6 +86,7 @@ public sealed record EngineOptions
         Check(nameof(MaxLogitBiasEntries), MaxLogitBiasEntries, 0, 100_000);
         Check(nameof(MaxStopTokenIds), MaxStopTokenIds, 0, 1000);
         Check(nameof(Threads), Threads, 0, 1024);
+        Check(nameof(SpinMicroseconds), SpinMicroseconds, 0, 1_000_000);
         return problems;
 
         void Check(string name, int value, int low, int high)

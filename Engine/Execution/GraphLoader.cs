@@ -9,10 +9,11 @@ internal static class GraphLoader
     /// <summary>Loads a graph.</summary>
     /// <param name="path">The .onnx file.</param>
     /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
+    /// <param name="spinMicroseconds">How long a waiting thread spins inside a run; 0 = not at all.</param>
     /// <exception cref="ModelPackageException">The runtime does not take the graph.</exception>
-    public static OrtSession Load(string path, int threads)
+    public static OrtSession Load(string path, int threads, int spinMicroseconds = 0)
     {
-        using var options = new OrtSessionOptions(threads);
+        using var options = new OrtSessionOptions(threads, spinMicroseconds);
         try
         {
             return new OrtSession(path, options);

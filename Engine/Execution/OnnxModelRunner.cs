@@ -27,7 +27,7 @@ public sealed class OnnxModelRunner : IModelRunner
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or is not what the manifest says.</exception>
     /// <exception cref="OrtLibraryException">The native runtime cannot be used.</exception>
     public OnnxModelRunner(string decoderPath, Architecture architecture, int padId, EngineOptions options, string kv = "f32")
-        : this(decoderPath, architecture, padId, options, kv, new HostDevice(options.Threads))
+        : this(decoderPath, architecture, padId, options, kv, new HostDevice(options.Threads, options.SpinMicroseconds))
     {
     }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tessera.Engine.Runtime;
 
 /// <summary>How a graph is loaded and run.</summary>
@@ -7,10 +9,12 @@ public sealed unsafe class OrtSessionOptions : OrtHandle
 
     /// <summary>Options for a serving session.</summary>
     /// <param name="threads">Threads of one run, the calling thread included; 0 = the machine's cores.</param>
-    public OrtSessionOptions(int threads)
+    /// <param name="spinMicroseconds">How long a thread that waits for the next part of a run spins before it sleeps; 0 = not at all.</param>
+    public OrtSessionOptions(int threads, int spinMicroseconds = 0)
         : base(OrtApi.Get(OrtFunction.CreateSessionOptions), OrtFunction.ReleaseSessionOptions)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(threads);
+        ArgumentOutOfRangeException.ThrowIfNegative(spinMicroseconds);
         Set(OrtFunction.SetSessionLogSeverityLevel, OrtEnvironment.LogFatal);
         Set(OrtFunction.SetSessionGraphOptimizationLevel, AllOptimizations);
         Set(OrtFunction.SetIntraOpNumThreads, threads == 0 ? Environment.ProcessorCount : threads);
@@ -20,8 +24,14 @@ public sealed unsafe class OrtSessionOptions : OrtHandle
         using (var lease = new OrtLease(this))
             OrtApi.Call(OrtFunction.DisableMemPattern, lease.Pointer);
 
-        // Waiting threads would take the cores that HTTP needs; the measured cost of sleeping is within noise.
-        AddConfigEntry("session.intra_op.allow_spinning", "0");
+        AddConfigEntry("session.intra_op.allow_spinning", spinMicroseconds > 0 ? "1" : "0");
+        if (spinMicroseconds > 0)
+        {
+            AddConfigEntry("session.intra_op.spin_duration_us", spinMicroseconds.ToString(CultureInfo.InvariantCulture));
+
+            // Between runs nobody spins: the cores belong to HTTP.
+            AddConfigEntry("session.force_spinning_stop", "1");
+        }
     }
 
     /// <summary>Sets one configuration entry by the runtime's key.</summary>

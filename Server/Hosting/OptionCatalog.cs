@@ -104,6 +104,8 @@ internal static class OptionCatalog
             (o, v) => o with { Engine = o.Engine with { MaxStopTokenIds = v } }),
         Whole("Engine:Threads", "threads of the runtime; 0 = the machine's cores", 0, 1024, o => o.Engine.Threads,
             (o, v) => o with { Engine = o.Engine with { Threads = v } }),
+        Whole("Engine:SpinMicroseconds", "how long a waiting thread of the runtime spins inside a step before it sleeps", 0, 1_000_000, o => o.Engine.SpinMicroseconds,
+            (o, v) => o with { Engine = o.Engine with { SpinMicroseconds = v } }),
     ];
 
     /// <summary>The option of a key, in any case; null when there is none.</summary>

@@ -13,7 +13,6 @@ internal static class EngineCommand
     private const int PromptTokens = 100;
     private const int DecodeTokens = 400;
     private const int LongPrompt = 2000;
-    private static readonly int[] Batches = [1, 8, 32];
 
     /// <summary>The command.</summary>
     public static Command Create()
@@ -21,36 +20,61 @@ internal static class EngineCommand
         var package = new Option<string>("--package") { Description = "Package folder", DefaultValueFactory = _ => "Models/packages/tessera-logic" };
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of the runtime", DefaultValueFactory = _ => 2 };
-        var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory") { package, rounds, threads };
-        command.SetAction((parse, _) => RunAsync(parse.GetValue(package)!, parse.GetValue(rounds), parse.GetValue(threads)));
+        var batches = new Option<int[]>("--batches") { Description = "Sequences at once", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 8, 32] };
+        var parts = new Option<string[]>("--parts")
+        {
+            Description = "What to measure", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["throughput", "inter-token", "cancel", "memory"],
+        };
+        var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory")
+        {
+            package, rounds, threads, batches, parts,
+        };
+        command.SetAction((parse, _) => RunAsync(
+            parse.GetValue(package)!, parse.GetValue(rounds), parse.GetValue(threads), parse.GetValue(batches)!, [.. parse.GetValue(parts)!]));
         return command;
     }
 
-    private static async Task<int> RunAsync(string folder, int rounds, int threads)
+    private static async Task<int> RunAsync(string folder, int rounds, int threads, int[] batches, HashSet<string> parts)
     {
         var package = ModelPackage.Load(folder);
-        var options = new EngineOptions { MaxSlots = Batches.Max(), Threads = threads };
+        var options = new EngineOptions { MaxSlots = Math.Max(32, batches.Max()), Threads = threads };
         var table = new Table().AddColumn("measure").AddColumn("median").AddColumn("min - max").AddColumn("ratio");
         await using var engine = InferenceEngine.Start(package, options, TimeProvider.System);
         await engine.WaitUntilStartedAsync();
         var load = new EngineLoad(engine);
-        await AddThroughputAsync(table, load, folder, rounds, threads);
-        await AddInterTokenTimeAsync(table, load, rounds);
-        await AddCancellationAsync(table, engine, load, rounds);
-        await AddMemoryAsync(table, engine, load);
+        if (parts.Contains("throughput"))
+        {
+            await AddThroughputAsync(table, load, folder, rounds, threads, batches);
+        }
+
+        if (parts.Contains("inter-token"))
+        {
+            await AddInterTokenTimeAsync(table, load, rounds);
+        }
+
+        if (parts.Contains("cancel"))
+        {
+            await AddCancellationAsync(table, engine, load, rounds);
+        }
+
+        if (parts.Contains("memory"))
+        {
+            await AddMemoryAsync(table, engine, load);
+        }
+
         AnsiConsole.Profile.Width = Math.Max(AnsiConsole.Profile.Width, 140);
         AnsiConsole.Write(table);
         return 0;
     }
 
-    private static async Task AddThroughputAsync(Table table, EngineLoad load, string folder, int rounds, int threads)
+    private static async Task AddThroughputAsync(Table table, EngineLoad load, string folder, int rounds, int threads, int[] batches)
     {
-        using var bare = new OnnxModel(folder, threads, Batches.Max());
-        var bareSpeeds = Batches.ToDictionary(batch => batch, _ => new List<double>());
-        var engineSpeeds = Batches.ToDictionary(batch => batch, _ => new List<double>());
+        using var bare = new OnnxModel(folder, threads, batches.Max());
+        var bareSpeeds = batches.ToDictionary(batch => batch, _ => new List<double>());
+        var engineSpeeds = batches.ToDictionary(batch => batch, _ => new List<double>());
         for (var round = 0; round <= rounds; round++)
         {
-            foreach (var batch in Batches)
+            foreach (var batch in batches)
             {
                 bare.Begin(batch, PromptTokens);
                 var bareSpeed = batch * DecodeTokens / bare.Decode(DecodeTokens);
@@ -63,7 +87,7 @@ internal static class EngineCommand
             }
         }
 
-        foreach (var batch in Batches)
+        foreach (var batch in batches)
         {
             var bareRow = Summary.Of(bareSpeeds[batch]);
             var engineRow = Summary.Of(engineSpeeds[batch]);
@@ -71,7 +95,11 @@ internal static class EngineCommand
             table.AddRow($"engine, batch {batch}, tok/s", engineRow.Median, engineRow.Range, Ratio(engineRow.MedianValue, bareRow.MedianValue));
         }
 
-        table.AddRow("engine, batch 32 / batch 1", "", "", Ratio(Summary.Of(engineSpeeds[32]).MedianValue, Summary.Of(engineSpeeds[1]).MedianValue));
+        if (batches.Length > 1)
+        {
+            var (first, last) = (batches[0], batches[^1]);
+            table.AddRow($"engine, batch {last} / batch {first}", "", "", Ratio(Summary.Of(engineSpeeds[last]).MedianValue, Summary.Of(engineSpeeds[first]).MedianValue));
+        }
     }
 
     private static async Task AddInterTokenTimeAsync(Table table, EngineLoad load, int rounds)

@@ -37,22 +37,12 @@ internal sealed class EngineLoad(InferenceEngine engine)
     /// <summary>Tokens per second of <paramref name="batch"/> sequences, from the moment that all have begun to the moment that the first one ends.</summary>
     public async Task<double> ThroughputAsync(int batch, int promptTokens, int tokens)
     {
-        var clock = new BatchClock(batch);
-        await Task.WhenAll(Enumerable.Range(0, batch).Select(_ => Submit(promptTokens, tokens)).ToArray().Select(generation => Task.Run(async () =>
-        {
-            var isFirst = true;
-            await foreach (var one in generation.Events.ReadAllAsync())
-            {
-                if (TokensOf(one) is > 0 and var count)
-                {
-                    clock.Add(count, isFirst);
-                    isFirst = false;
-                }
-            }
-
-            clock.End();
-        })));
-        return clock.TokensPerSecond;
+        // Submitted together, read as a server reads: whatever is there, then wait.
+        var generations = Enumerable.Range(0, batch).Select(_ => Submit(promptTokens, tokens)).ToArray();
+        var arrivals = await Task.WhenAll(generations.Select(generation => Task.Run(() => TimestampsAsync(generation, tokens))));
+        var start = arrivals.Max(times => times[0]);
+        var end = arrivals.Min(times => times[^1]);
+        return arrivals.Sum(times => times.Count(time => time > start && time <= end)) / Stopwatch.GetElapsedTime(start, end).TotalSeconds;
     }
 
     /// <summary>Seconds between successive tokens of one response.</summary>
@@ -78,6 +68,23 @@ internal sealed class EngineLoad(InferenceEngine engine)
         return arrivals;
     }
 
+    private static async Task<List<long>> TimestampsAsync(Generation generation, int tokens)
+    {
+        var times = new List<long>(tokens);
+        while (await generation.Events.WaitToReadAsync())
+        {
+            while (generation.Events.TryRead(out var one))
+            {
+                for (var count = TokensOf(one); count > 0; count--)
+                {
+                    times.Add(Stopwatch.GetTimestamp());
+                }
+            }
+        }
+
+        return times;
+    }
+
     private static int TokensOf(GenerationEvent one) => one switch
     {
         ReasoningTextEvent text => text.TokenIds.Count,
@@ -85,43 +92,4 @@ internal sealed class EngineLoad(InferenceEngine engine)
         LatentEvent => 1,
         _ => 0,
     };
-
-    /// <summary>Counts tokens between the last beginning and the first end.</summary>
-    private sealed class BatchClock(int batch)
-    {
-        private readonly Lock _lock = new();
-        private int _begun;
-        private bool _hasEnded;
-        private long _start;
-        private long _tokens;
-        private double _seconds;
-
-        public double TokensPerSecond => _tokens / _seconds;
-
-        public void Add(int count, bool isFirst)
-        {
-            lock (_lock)
-            {
-                if (isFirst && ++_begun == batch)
-                {
-                    _start = Stopwatch.GetTimestamp();
-                    return;
-                }
-
-                if (_begun == batch && !_hasEnded)
-                {
-                    _tokens += count;
-                    _seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
-                }
-            }
-        }
-
-        public void End()
-        {
-            lock (_lock)
-            {
-                _hasEnded = true;
-            }
-        }
-    }
 }

@@ -5,7 +5,8 @@ namespace Tessera.Engine.Execution.Devices;
 
 /// <summary>The processor: the graph reads and writes the host's own memory, so nothing is copied, and every decode call has just the wanted rows.</summary>
 /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
-internal sealed class HostDevice(int threads) : IModelDevice
+/// <param name="spinMicroseconds">How long a waiting thread spins inside a run; 0 = not at all.</param>
+internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModelDevice
 {
     private readonly OrtRunOptions _runOptions = new();
 
@@ -16,7 +17,7 @@ internal sealed class HostDevice(int threads) : IModelDevice
     public IReadOnlyList<DecodeShape> PreparedShapes => [];
 
     /// <inheritdoc/>
-    public OrtSession Load(string path) => GraphLoader.Load(path, threads);
+    public OrtSession Load(string path) => GraphLoader.Load(path, threads, spinMicroseconds);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => KvMemory.Reserve(byteCount);
