@@ -59,8 +59,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         var hintWait = new HintWait(options.HintPatience, timeProvider, OnFault);
         _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, hintWait, Telemetry, timeProvider);
         var slots = new SlotMap(runner, slotCount);
-        var scheduler = new Scheduler(
-            _queue, slots, CreatePrefixCache(runner, options), _departures, new SchedulerLimits(_positionCapacity, options.PrefillChunk), package.Vocabulary.ThinkId);
+        var limits = new SchedulerLimits(_positionCapacity, options.PrefillChunk, options.PrefillShare);
+        var scheduler = new Scheduler(_queue, slots, CreatePrefixCache(runner, options), _departures, limits, package.Vocabulary.ThinkId);
         _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, Telemetry, timeProvider);
         new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }

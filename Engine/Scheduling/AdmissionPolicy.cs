@@ -24,33 +24,3 @@ internal static class AdmissionPolicy
         state.ActiveCount == 0
         || (state.ActiveCount + slots <= state.SlotCount && state.CommittedPositions + positions <= state.PositionCapacity);
 }
-
-/// <summary>Decides how much of the prompts one step runs.</summary>
-internal static class StepPolicy
-{
-    /// <summary>
-    /// Positions of the next prefill chunk: never one alone, because the runtime computes a single position with another kernel, whose last bits differ; so how a
-    /// prompt falls into chunks cannot change a token.
-    /// </summary>
-    /// <param name="computed">Positions already in the slot.</param>
-    /// <param name="total">Positions of the prompt; at least two are left.</param>
-    /// <param name="budget">Positions of this step; one or two more where nothing else leaves two.</param>
-    public static int PrefillCount(int computed, int total, int budget)
-    {
-        var left = total - computed;
-        var count = Math.Min(Math.Max(budget, 2), left);
-        return left - count != 1 ? count : count > 2 ? count - 1 : left;
-    }
-
-    /// <summary>Whether another whole prompt may run in the same call: padded to the longest, within the budget, at most a quarter of the work being padding.</summary>
-    /// <param name="count">Prompts that the call has.</param>
-    /// <param name="longest">Positions of its longest.</param>
-    /// <param name="total">Positions of all of them.</param>
-    /// <param name="next">Positions of the prompt that asks.</param>
-    /// <param name="budget">Most positions of the call, padding included.</param>
-    public static bool FitsPrompts(int count, int longest, int total, int next, int budget)
-    {
-        long padded = (count + 1L) * Math.Max(longest, next);
-        return padded <= budget && 4 * padded <= 5L * (total + next);
-    }
-}

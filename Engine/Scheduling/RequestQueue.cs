@@ -38,6 +38,9 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
     /// <summary>The sequence that waits longest; null when nobody waits.</summary>
     public Sequence? First => _waiting.First?.Value;
 
+    /// <summary>Sequences that wait; those of a request that is on its way to the engine's thread are not among them yet.</summary>
+    public int WaitingCount => _waiting.Count;
+
     /// <summary>Reserves a place; false when the queue is full. A prompt above the token bound waits alone.</summary>
     public bool TryReserve(int promptPositions)
     {

@@ -1,16 +1,4 @@
-using Tessera.Engine.Execution;
-
 namespace Tessera.Engine.Scheduling;
-
-/// <summary>One step: what the runner runs, and whose next token each row of logits is.</summary>
-/// <param name="Plan">For the runner.</param>
-/// <param name="Rows">Sequences that get a token, with their row of logits; responses to one prompt share a row.</param>
-internal sealed record ScheduledStep(StepPlan Plan, IReadOnlyList<ScheduledRow> Rows);
-
-/// <summary>A sequence that gets a token.</summary>
-/// <param name="Sequence">The sequence.</param>
-/// <param name="LogitsRow">Its row of logits.</param>
-internal readonly record struct ScheduledRow(Sequence Sequence, int LogitsRow);
 
 /// <summary>Owns the waiting sequences, the slots, the kept prefixes and the KV positions. Used by the engine's thread alone.</summary>
 /// <param name="queue">Sequences that wait.</param>
@@ -22,7 +10,10 @@ internal readonly record struct ScheduledRow(Sequence Sequence, int LogitsRow);
 internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache prefixes, DepartureRate departures, SchedulerLimits limits, int thinkId)
 {
     private readonly List<Sequence> _pastDeadline = [];
-    private readonly List<Sequence> _admitted = [];
+    private readonly Admission _admission = new(queue, slots, prefixes, departures, limits, thinkId);
+    private readonly StepPlanner _planner = new(slots, limits.PrefillChunk);
+    private readonly PrefillShare _share = new(limits.PrefillShare);
+    private bool _runsPrompts;
     private long _nextOrder;
 
     /// <summary>Whether there is anything to run.</summary>
@@ -79,68 +70,35 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         }
     }
 
-    /// <summary>Gives waiting sequences slots, in their order, as long as the first one can have what it needs and this step has room for its prompt.</summary>
+    /// <summary>
+    /// Gives waiting sequences slots, in their order, as long as the first one can have what it needs and this step has room for its prompt; nobody while the
+    /// decoding sequences have their share of the time.
+    /// </summary>
     /// <returns>The sequences that have a slot for the first time.</returns>
     public IReadOnlyList<Sequence> Admit()
     {
-        _admitted.Clear();
-        var budget = limits.PrefillChunk - (slots.Prefilling is { } running ? StepPolicy.PrefillCount(running.ComputedCount, running.PromptCount, limits.PrefillChunk) : 0);
-        var batch = new PromptBatch();
-        while (queue.First is { } sequence && TryAdmit(sequence, ref budget, ref batch))
-        {
-        }
-
-        slots.PlacePrompts();
-        return _admitted;
+        var waiting = Math.Min(queue.WaitingCount, slots.SlotCount - slots.ActiveCount) + (slots.Prefilling is null ? 0 : 1);
+        _runsPrompts = _share.MayRunPrompts(slots.Decoding.Count, waiting);
+        return _admission.Admit(_runsPrompts);
     }
 
     /// <summary>
-    /// Plans the next step: one position of every decoding sequence, the whole prompts that were admitted, and a chunk of the one that takes several steps.
+    /// Plans the next step: one position of every decoding sequence, the whole prompts that were admitted, and, when it is its turn, a chunk of the one that takes
+    /// several steps.
     /// </summary>
-    public ScheduledStep PlanStep()
-    {
-        var rows = new List<ScheduledRow>(slots.ActiveCount);
-        var decode = new SequenceSlice[slots.Decoding.Count];
-        for (var slot = 0; slot < decode.Length; slot++)
-        {
-            var sequence = slots.Decoding[slot];
-            decode[slot] = new SequenceSlice(slot, sequence.Ids, sequence.ComputedCount, 1, WantsLogits: true);
-
-            // A sequence with forced tokens behind its last sampled one, or that is run again, catches up in steps that are made anyway, and samples when it has.
-            if (sequence.PendingCount == 1)
-            {
-                rows.Add(new ScheduledRow(sequence, slot));
-            }
-        }
-
-        var prompts = new SequenceSlice[slots.Prompts.Count];
-        for (var i = 0; i < prompts.Length; i++)
-        {
-            var sequence = slots.Prompts[i];
-            prompts[i] = new SequenceSlice(sequence.Slot, sequence.Ids, 0, sequence.PromptCount, WantsLogits: true);
-            AddRows(rows, sequence, decode.Length + i);
-        }
-
-        SequenceSlice? prefill = slots.Prefilling is { } prefilling ? PlanPrefill(prefilling, prompts) : null;
-        if (prefill is { WantsLogits: true })
-        {
-            AddRows(rows, slots.Prefilling!, decode.Length + prompts.Length);
-        }
-
-        return new ScheduledStep(new StepPlan(decode, prefill) { Prompts = prompts }, rows);
-    }
+    public ScheduledStep PlanStep() => _planner.Plan(_runsPrompts);
 
     /// <summary>Notes that a step has run; prompts that are complete join the decoding sequences, and their followers get copies.</summary>
     public void Advance(ScheduledStep step)
     {
-        foreach (var slice in step.Plan.Decode)
+        for (var slot = 0; slot < step.Plan.Decode.Count; slot++)
         {
-            slots.Decoding[slice.Slot].Advance(1);
+            slots.Decoding[slot].Advance(1);
         }
 
-        foreach (var sequence in slots.Prompts)
+        for (var i = 0; i < slots.Prompts.Count; i++)
         {
-            sequence.Advance(sequence.PromptCount);
+            slots.Prompts[i].Advance(slots.Prompts[i].PromptCount);
         }
 
         slots.EndPrompts();
@@ -154,11 +112,14 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
             }
         }
 
-        foreach (var row in step.Rows)
+        for (var row = 0; row < step.Rows.Count; row++)
         {
-            ForkFollowers(row.Sequence);
+            ForkFollowers(step.Rows[row].Sequence);
         }
     }
+
+    /// <summary>Notes how long a step took, from its plan to its last event: what the share of the prompts is measured by.</summary>
+    public void NoteTime(ScheduledStep step, TimeSpan time) => _share.Note(step.HasPrompts, time);
 
     /// <summary>Takes from a sequence whatever it owns.</summary>
     /// <param name="sequence">The sequence; its followers are the caller's.</param>
@@ -233,86 +194,6 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         return all;
     }
 
-    // One that is run again has its next tokens already.
-    private static void AddRows(List<ScheduledRow> rows, Sequence sequence, int logitsRow)
-    {
-        if (sequence.Ids.Length > sequence.PromptCount)
-        {
-            return;
-        }
-
-        rows.Add(new ScheduledRow(sequence, logitsRow));
-        foreach (var follower in sequence.Followers)
-        {
-            rows.Add(new ScheduledRow(follower, logitsRow));
-        }
-    }
-
-    private bool TryAdmit(Sequence sequence, ref int budget, ref PromptBatch batch)
-    {
-        sequence.PrepareIds(thinkId);
-        foreach (var follower in sequence.Followers)
-        {
-            follower.PrepareIds(thinkId);
-        }
-
-        var needed = sequence.CommittedPositions + sequence.HeadroomPositions;
-        var state = new AdmissionState(slots.ActiveCount, slots.SlotCount, slots.CommittedPositions + slots.HeadroomPositions, limits.Positions);
-        if (!AdmissionPolicy.CanAdmit(state, sequence.SlotDemand, needed))
-        {
-            return false;
-        }
-
-        var hit = FindPrefix(sequence);
-        var isWhole = hit.Length == 0 && sequence.PromptCount <= limits.PrefillChunk;
-        if (isWhole ? !batch.Fits(sequence.PromptCount, budget) : budget <= 0 || slots.Prefilling is not null)
-        {
-            return false;
-        }
-
-        queue.Remove(sequence);
-        NoteAdmission(sequence, hit.Length);
-        if (isWhole)
-        {
-            slots.BeginPrompt(sequence);
-            batch = batch.With(sequence.PromptCount);
-        }
-        else
-        {
-            slots.BeginPrefill(sequence, hit);
-            budget -= StepPolicy.PrefillCount(hit.Length, sequence.PromptCount, budget);
-        }
-
-        return true;
-    }
-
-    private void NoteAdmission(Sequence sequence, int hitLength)
-    {
-        if (!sequence.Clock.IsAdmitted)
-        {
-            departures.Mark(othersWait: queue.First is not null);
-            prefixes.Count(sequence.Request.PromptPositions, Math.Min(hitLength, sequence.Request.PromptPositions));
-            _admitted.Add(sequence);
-        }
-    }
-
-    // Kept prefixes go before they cost a sequence its place. The one that was found was used last and goes last; when it must go too, nothing is copied.
-    private PrefixHit FindPrefix(Sequence sequence)
-    {
-        var hit = prefixes.Find(sequence, slots.All);
-        var needed = slots.CommittedPositions + sequence.CommittedPositions;
-        if (needed + prefixes.PositionCount <= limits.Positions)
-        {
-            return hit;
-        }
-
-        while (needed + prefixes.PositionCount > limits.Positions && prefixes.TryEvict())
-        {
-        }
-
-        return prefixes.Find(sequence, slots.All);
-    }
-
     private void Preempt(Sequence sequence)
     {
         slots.Remove(sequence);
@@ -328,25 +209,10 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
             slots.Fork(sequence, follower);
         }
     }
-
-    private SequenceSlice PlanPrefill(Sequence sequence, SequenceSlice[] prompts)
-    {
-        var budget = limits.PrefillChunk - (prompts.Length == 0 ? 0 : prompts.Length * prompts.Max(prompt => prompt.Count));
-        var count = StepPolicy.PrefillCount(sequence.ComputedCount, sequence.PromptCount, budget);
-        var wantsLogits = sequence.ComputedCount + count == sequence.Ids.Length;
-        return new SequenceSlice(sequence.Slot, sequence.Ids, sequence.ComputedCount, count, wantsLogits);
-    }
-
-    /// <summary>Whole prompts that run in one call.</summary>
-    private readonly record struct PromptBatch(int Count, int Longest, int Total)
-    {
-        public bool Fits(int next, int budget) => StepPolicy.FitsPrompts(Count, Longest, Total, next, budget);
-
-        public PromptBatch With(int next) => new(Count + 1, Math.Max(Longest, next), Total + next);
-    }
 }
 
 /// <summary>What bounds the scheduler.</summary>
 /// <param name="Positions">KV positions over all slots.</param>
 /// <param name="PrefillChunk">Positions of prompts in one step, padding included.</param>
-internal sealed record SchedulerLimits(long Positions, int PrefillChunk);
+/// <param name="PrefillShare">Part of the time that steps with prompts may take while sequences decode, above 0; 1 = all of it.</param>
+internal sealed record SchedulerLimits(long Positions, int PrefillChunk, double PrefillShare);

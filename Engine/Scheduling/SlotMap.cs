@@ -22,7 +22,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
     public Sequence? Prefilling { get; private set; }
 
     /// <summary>Slots that are taken, or promised to followers.</summary>
-    public int ActiveCount => _decoding.Count + _prompts.Sum(sequence => sequence.SlotDemand) + (Prefilling?.SlotDemand ?? 0);
+    public int ActiveCount => _decoding.Count + PromptSlots() + (Prefilling?.SlotDemand ?? 0);
 
     /// <summary>Slots.</summary>
     public int SlotCount => slotCount;
@@ -230,6 +230,17 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         }
 
         return sum + (Prefilling is null ? 0 : number(Prefilling));
+    }
+
+    private int PromptSlots()
+    {
+        var count = 0;
+        foreach (var sequence in _prompts)
+        {
+            count += sequence.SlotDemand;
+        }
+
+        return count;
     }
 
     private void RequireRoom(Sequence sequence)

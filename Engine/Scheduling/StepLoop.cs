@@ -190,7 +190,9 @@ internal sealed class StepLoop(
         scheduler.Advance(step);
         Commit(step.Rows);
         _stepCount++;
-        meter.RecordStep(timeProvider.GetElapsedTime(started));
+        var time = timeProvider.GetElapsedTime(started);
+        scheduler.NoteTime(step, time);
+        meter.RecordStep(time);
         Publish(isIdle: false);
         if (checksEveryStep)
         {

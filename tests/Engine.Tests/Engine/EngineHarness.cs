@@ -29,16 +29,25 @@ internal sealed class EngineHarness : IAsyncDisposable
     public static Task<EngineHarness> StartAsync(EngineOptions? options = null, ICodebook? codebook = null, TimeProvider? time = null) =>
         StartAsync(new ScriptedModelRunner(TestModel.Package, TestModel.TwoSteps), options, codebook, time);
 
-    public static Task<EngineHarness> StartForPromptsAsync(EngineOptions? options = null, ICodebook? codebook = null, bool sharesPrefixes = false) =>
-        StartAsync(
-            new ScriptedModelRunner(TestModel.Vocabulary.Size, TestModel.NextForPrompt) { CacheSlotCount = 4 }, options, codebook, sharesPrefixes: sharesPrefixes);
+    public static Task<EngineHarness> StartForPromptsAsync(
+        EngineOptions? options = null, ICodebook? codebook = null, TimeProvider? time = null, bool sharesPrefixes = false, bool sharesTime = false)
+    {
+        var runner = new ScriptedModelRunner(TestModel.Vocabulary.Size, TestModel.NextForPrompt) { CacheSlotCount = 4 };
+        return StartAsync(runner, options, codebook, time, sharesPrefixes, sharesTime);
+    }
 
     public static async Task<EngineHarness> StartAsync(
-        ScriptedModelRunner runner, EngineOptions? options = null, ICodebook? codebook = null, TimeProvider? time = null, bool sharesPrefixes = false)
+        ScriptedModelRunner runner,
+        EngineOptions? options = null,
+        ICodebook? codebook = null,
+        TimeProvider? time = null,
+        bool sharesPrefixes = false,
+        bool sharesTime = false)
     {
-        // Shared prefixes have tests of their own; elsewhere every prompt is run.
+        // Shared prefixes and the share of the prompts have tests of their own; elsewhere every prompt is run, and as soon as it can be.
         options = (options ?? new EngineOptions()) with { ChecksEveryStep = true };
         options = sharesPrefixes ? options : options with { PrefixCacheEntries = 0 };
+        options = sharesTime ? options : options with { PrefillShare = 1 };
         var harness = new EngineHarness(new InferenceEngine(TestModel.Package, runner, codebook, options, time ?? TimeProvider.System), runner);
         Assert.Equal(EngineState.Ready, await harness.Engine.WaitUntilStartedAsync());
         return harness;

@@ -118,12 +118,13 @@ public sealed class FailureTests
     public void Constructor_WithOptionsOutOfRange_NamesEachOne()
     {
         using var runner = new ScriptedModelRunner(TestModel.Package, TestModel.TwoSteps);
-        var options = new EngineOptions { MaxSlots = 0, PrefillChunk = -1 };
+        var options = new EngineOptions { MaxSlots = 0, PrefillChunk = -1, PrefillShare = 0 };
 
         var exception = Assert.Throws<ArgumentException>(() => new InferenceEngine(TestModel.Package, runner, null, options, TimeProvider.System));
 
         Assert.Contains("MaxSlots must be from 1 to 1024; got 0", exception.Message, StringComparison.Ordinal);
         Assert.Contains("PrefillChunk must be from 1 to 1000000; got -1", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("PrefillShare must be from 0.01 to 1; got 0", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -26,10 +26,17 @@ public sealed class RandomTrafficTests
 
         async Task CheckAsync(EngineHarness reference, Traffic traffic)
         {
-            var options = new EngineOptions { MaxSlots = traffic.Slots, MaxKvPositions = traffic.Positions, PrefillChunk = traffic.Chunk };
-            await using var harness = await EngineHarness.StartForPromptsAsync(options, sharesPrefixes: true);
+            var options = new EngineOptions { MaxSlots = traffic.Slots, MaxKvPositions = traffic.Positions, PrefillChunk = traffic.Chunk, PrefillShare = traffic.Share };
+            var time = new ManualTime();
+            await using var harness = await EngineHarness.StartForPromptsAsync(options, time: time, sharesPrefixes: true, sharesTime: true);
             using var gate = new StepGate();
-            harness.Runner.BeforeRun = _ => gate.Pass();
+            var costs = new Random(traffic.Seed);
+            harness.Runner.BeforeRun = plan =>
+            {
+                // Prompts take up to forty times as long as a step without.
+                gate.Pass();
+                time.Advance(TimeSpan.FromMilliseconds(plan is { Prompts: [], Prefill: null } ? 1 : costs.Next(1, 40)));
+            };
 
             // Half of them meet for certain; the others come when they come.
             var early = traffic.Requests.Take(traffic.Requests.Length / 2).Select(request => RunAsync(harness, request)).ToList();
@@ -63,8 +70,10 @@ public sealed class RandomTrafficTests
         from slots in Gen.Choose(1, 6)
         from positions in Gen.Choose(130, 220)
         from chunk in Gen.Elements(1, 3, 8, 256)
+        from share in Gen.Elements(0.1, 0.5, 1)
+        from seed in Gen.Choose(0, 1000)
         from requests in Requests.ListOf(14)
-        select new Traffic(slots, positions, chunk, [.. requests]);
+        select new Traffic(slots, positions, chunk, share, seed, [.. requests]);
 
     private static Gen<Arrival> Requests =>
         from prompt in Gen.Choose(1, 24)
@@ -125,5 +134,5 @@ public sealed class RandomTrafficTests
 
     private sealed record Arrival(GenerationInput Input, int? CancelAfter);
 
-    private sealed record Traffic(int Slots, int Positions, int Chunk, Arrival[] Requests);
+    private sealed record Traffic(int Slots, int Positions, int Chunk, double Share, int Seed, Arrival[] Requests);
 }

@@ -37,4 +37,25 @@ public sealed class PolicyTests
     [InlineData(0, 2, 1, 2)]
     public void PrefillCount_OfPrompt_IsAChunkOrTheRestAndNeverLeavesOne(int computed, int prompt, int chunk, int expected) =>
         Assert.Equal(expected, StepPolicy.PrefillCount(computed, prompt, chunk));
+
+    // Milliseconds of the last step with prompts and of the decode steps since, and how many those were; who decodes and waits; the share.
+    [Theory]
+    [InlineData(0, 0, 0, 1, 1, 0.5, true)]
+    [InlineData(10, 10, 5, 1, 1, 0.5, true)]
+    [InlineData(10, 9, 5, 1, 1, 0.5, false)]
+    [InlineData(10, 0, 0, 0, 1, 0.5, true)]
+    [InlineData(10, 0, 0, 1, 1, 1, true)]
+    [InlineData(10, 29, 9, 3, 1, 0.25, false)]
+    [InlineData(10, 30, 9, 3, 1, 0.25, true)]
+    [InlineData(10, 30, 9, 4, 1, 0.25, true)]
+    [InlineData(9, 2, 2, 1, 3, 0.25, false)]
+    [InlineData(9, 3, 3, 1, 3, 0.25, true)]
+    [InlineData(10_000, 1, 127, 1, 1, 0.5, false)]
+    [InlineData(10_000, 1, 128, 1, 1, 0.5, true)]
+    public void MayRunPrompts_AfterStepsThatTookTime_KeepsToTheShare(int prompts, int decode, int steps, int decoding, int waiting, double share, bool expected)
+    {
+        var times = new StepTimes(TimeSpan.FromMilliseconds(prompts), TimeSpan.FromMilliseconds(decode), steps);
+
+        Assert.Equal(expected, StepPolicy.MayRunPrompts(times, decoding, waiting, share));
+    }
 }
