@@ -21,8 +21,8 @@ public sealed record EngineOptions
     public int PrefillChunk { get; init; } = 256;
 
     /// <summary>
-    /// Part of the time that steps with prompts may take while sequences decode, above 0; 1 = all of it. 0.5: the first token of a long prompt comes after twice the
-    /// time at most, and more than 95 % of the other sequences' tokens come as if there were no prompt.
+    /// Part of the time that chunks of prompts above <see cref="PrefillChunk"/> may take while sequences decode, above 0; 1 = all of it. 0.5: the first token of a
+    /// long prompt comes after twice the time at most, and more than 95 % of another sequence's tokens come as if there were no prompt.
     /// </summary>
     public double PrefillShare { get; init; } = 0.5;
 

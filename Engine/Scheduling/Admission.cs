@@ -12,22 +12,18 @@ internal sealed class Admission(RequestQueue queue, SlotMap slots, PrefixCache p
     private readonly List<Sequence> _admitted = [];
 
     /// <summary>
-    /// Admits as long as the first waiting sequence can have what it needs and this step has room for its prompt. Nobody is admitted whose prompt may not run: a
-    /// slot without a prompt in it helps nobody.
+    /// Admits as long as the first waiting sequence can have what it needs and this step has room for its prompt. A long prompt gets its slot also when it may not get
+    /// on in this step: shorter ones behind it need not wait for it.
     /// </summary>
-    /// <param name="runsPrompts">Whether this step may run prompts.</param>
+    /// <param name="runsLongPrompt">Whether a prompt that is too long for one step may get on in this one.</param>
     /// <returns>The sequences that have a slot for the first time.</returns>
-    public IReadOnlyList<Sequence> Admit(bool runsPrompts)
+    public IReadOnlyList<Sequence> Admit(bool runsLongPrompt)
     {
         _admitted.Clear();
-        if (!runsPrompts)
-        {
-            return _admitted;
-        }
-
-        var budget = limits.PrefillChunk - (slots.Prefilling is { } running ? StepPolicy.PrefillCount(running.ComputedCount, running.PromptCount, limits.PrefillChunk) : 0);
+        var budget = limits.PrefillChunk;
+        Spend(slots.Prefilling, runsLongPrompt, ref budget);
         var batch = new PromptBatch();
-        while (queue.First is { } sequence && TryAdmit(sequence, ref budget, ref batch))
+        while (queue.First is { } sequence && TryAdmit(sequence, runsLongPrompt, ref budget, ref batch))
         {
         }
 
@@ -35,7 +31,7 @@ internal sealed class Admission(RequestQueue queue, SlotMap slots, PrefixCache p
         return _admitted;
     }
 
-    private bool TryAdmit(Sequence sequence, ref int budget, ref PromptBatch batch)
+    private bool TryAdmit(Sequence sequence, bool runsLongPrompt, ref int budget, ref PromptBatch batch)
     {
         sequence.PrepareIds(thinkId);
         foreach (var follower in sequence.Followers)
@@ -67,10 +63,19 @@ internal sealed class Admission(RequestQueue queue, SlotMap slots, PrefixCache p
         else
         {
             slots.BeginPrefill(sequence, hit);
-            budget -= StepPolicy.PrefillCount(hit.Length, sequence.PromptCount, budget);
+            Spend(sequence, runsLongPrompt, ref budget);
         }
 
         return true;
+    }
+
+    // What the chunk of this step leaves to whole prompts.
+    private void Spend(Sequence? prefilling, bool runsLongPrompt, ref int budget)
+    {
+        if (prefilling is not null && (runsLongPrompt || !StepPolicy.IsLong(prefilling.PromptCount, prefilling.CopiedCount, limits.PrefillChunk)))
+        {
+            budget -= StepPolicy.PrefillCount(prefilling.ComputedCount, prefilling.PromptCount, budget);
+        }
     }
 
     private void NoteAdmission(Sequence sequence, int hitLength)

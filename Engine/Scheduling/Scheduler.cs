@@ -13,7 +13,7 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
     private readonly Admission _admission = new(queue, slots, prefixes, departures, limits, thinkId);
     private readonly StepPlanner _planner = new(slots, limits.PrefillChunk);
     private readonly PrefillShare _share = new(limits.PrefillShare);
-    private bool _runsPrompts;
+    private bool _runsLongPrompt;
     private long _nextOrder;
 
     /// <summary>Whether there is anything to run.</summary>
@@ -71,22 +71,22 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
     }
 
     /// <summary>
-    /// Gives waiting sequences slots, in their order, as long as the first one can have what it needs and this step has room for its prompt; nobody while the
-    /// decoding sequences have their share of the time.
+    /// Gives waiting sequences slots, in their order, as long as the first one can have what it needs and this step has room for its prompt; and decides whether a
+    /// long prompt gets on in this step.
     /// </summary>
     /// <returns>The sequences that have a slot for the first time.</returns>
     public IReadOnlyList<Sequence> Admit()
     {
         var waiting = Math.Min(queue.WaitingCount, slots.SlotCount - slots.ActiveCount) + (slots.Prefilling is null ? 0 : 1);
-        _runsPrompts = _share.MayRunPrompts(slots.Decoding.Count, waiting);
-        return _admission.Admit(_runsPrompts);
+        _runsLongPrompt = _share.MayRunChunk(slots.Decoding.Count, waiting);
+        return _admission.Admit(_runsLongPrompt);
     }
 
     /// <summary>
     /// Plans the next step: one position of every decoding sequence, the whole prompts that were admitted, and, when it is its turn, a chunk of the one that takes
     /// several steps.
     /// </summary>
-    public ScheduledStep PlanStep() => _planner.Plan(_runsPrompts);
+    public ScheduledStep PlanStep() => _planner.Plan(_runsLongPrompt);
 
     /// <summary>Notes that a step has run; prompts that are complete join the decoding sequences, and their followers get copies.</summary>
     public void Advance(ScheduledStep step)
@@ -118,8 +118,8 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
         }
     }
 
-    /// <summary>Notes how long a step took, from its plan to its last event: what the share of the prompts is measured by.</summary>
-    public void NoteTime(ScheduledStep step, TimeSpan time) => _share.Note(step.HasPrompts, time);
+    /// <summary>Notes how long a step took, from its plan to its last event: what the share of long prompts is measured by.</summary>
+    public void NoteTime(ScheduledStep step, TimeSpan time) => _share.Note(step.HasLongPrompt, time);
 
     /// <summary>Takes from a sequence whatever it owns.</summary>
     /// <param name="sequence">The sequence; its followers are the caller's.</param>
@@ -214,5 +214,5 @@ internal sealed class Scheduler(RequestQueue queue, SlotMap slots, PrefixCache p
 /// <summary>What bounds the scheduler.</summary>
 /// <param name="Positions">KV positions over all slots.</param>
 /// <param name="PrefillChunk">Positions of prompts in one step, padding included.</param>
-/// <param name="PrefillShare">Part of the time that steps with prompts may take while sequences decode, above 0; 1 = all of it.</param>
+/// <param name="PrefillShare">Part of the time that chunks of long prompts may take while sequences decode, above 0; 1 = all of it.</param>
 internal sealed record SchedulerLimits(long Positions, int PrefillChunk, double PrefillShare);

@@ -80,6 +80,9 @@ internal sealed class Sequence
     /// <summary>Prompt positions that were copied instead of computed when it first got a slot.</summary>
     public int CachedCount { get; private set; }
 
+    /// <summary>Positions that were copied instead of computed when it last got a slot.</summary>
+    public int CopiedCount { get; private set; }
+
     /// <summary>
     /// Positions that are run as a prompt: prompt, <c>&lt;think&gt;</c> and what was forced after it. All later ones are run one at a time, also when the sequence is
     /// run again: the runtime computes single positions with another kernel, whose last bits differ, and a sequence must get the same tokens whatever happened to it.
@@ -155,6 +158,7 @@ internal sealed class Sequence
         CachedCount = Clock.IsAdmitted ? CachedCount : Math.Min(cached, Request.PromptPositions);
         Slot = slot;
         ComputedCount = computed;
+        CopiedCount = computed;
         Status = SequenceStatus.Prefilling;
         Clock.MarkAdmitted();
     }

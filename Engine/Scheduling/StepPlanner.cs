@@ -5,11 +5,8 @@ namespace Tessera.Engine.Scheduling;
 /// <summary>One step: what the runner runs, and whose next token each row of logits is. Valid until the next step is planned.</summary>
 /// <param name="Plan">For the runner.</param>
 /// <param name="Rows">Sequences that get a token, with their row of logits; responses to one prompt share a row.</param>
-internal readonly record struct ScheduledStep(StepPlan Plan, IReadOnlyList<ScheduledRow> Rows)
-{
-    /// <summary>Whether the step runs prompts, or a part of one.</summary>
-    public bool HasPrompts => Plan.Prompts.Count > 0 || Plan.Prefill is not null;
-}
+/// <param name="HasLongPrompt">Whether it runs a chunk of a prompt that is too long for one step.</param>
+internal readonly record struct ScheduledStep(StepPlan Plan, IReadOnlyList<ScheduledRow> Rows, bool HasLongPrompt);
 
 /// <summary>A sequence that gets a token.</summary>
 /// <param name="Sequence">The sequence.</param>
@@ -29,16 +26,16 @@ internal sealed class StepPlanner(SlotMap slots, int prefillChunk)
     /// <summary>
     /// Plans the next step: one position of every decoding sequence, the whole prompts that were admitted, and a chunk of the one that takes several steps.
     /// </summary>
-    /// <param name="runsChunk">Whether the chunk may run now.</param>
-    public ScheduledStep Plan(bool runsChunk)
+    /// <param name="runsLongPrompt">Whether a prompt that is too long for one step may get on in this one.</param>
+    public ScheduledStep Plan(bool runsLongPrompt)
     {
         _rows.Clear();
         PlanDecode();
         PlanPrompts();
         _decodePlan ??= new StepPlan(_decode, null) { Prompts = _prompts };
-        if (!runsChunk || slots.Prefilling is not { } prefilling)
+        if (slots.Prefilling is not { } prefilling || (StepPolicy.IsLong(prefilling.PromptCount, prefilling.CopiedCount, prefillChunk) && !runsLongPrompt))
         {
-            return new ScheduledStep(_decodePlan, _rows);
+            return new ScheduledStep(_decodePlan, _rows, HasLongPrompt: false);
         }
 
         var chunk = PlanChunk(prefilling);
@@ -47,7 +44,7 @@ internal sealed class StepPlanner(SlotMap slots, int prefillChunk)
             AddRows(prefilling, _decode.Count + _prompts.Count);
         }
 
-        return new ScheduledStep(_decodePlan with { Prefill = chunk }, _rows);
+        return new ScheduledStep(_decodePlan with { Prefill = chunk }, _rows, StepPolicy.IsLong(prefilling.PromptCount, prefilling.CopiedCount, prefillChunk));
     }
 
     private void PlanDecode()

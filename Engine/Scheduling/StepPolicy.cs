@@ -17,29 +17,35 @@ internal static class StepPolicy
         return left - count != 1 ? count : count > 2 ? count - 1 : left;
     }
 
-    /// <summary>
-    /// Decode steps after which a prompt that could run does, whatever the clock says. 128: beyond what the default share asks for with any model that was measured
-    /// (a chunk of the shipped one takes as long as 60 steps), and a second or so of a model with a billion weights.
-    /// </summary>
-    public const int MaxStepsWithoutPrompts = 128;
+    /// <summary>Whether a prompt is too long for one step.</summary>
+    /// <param name="positions">Its positions.</param>
+    /// <param name="copied">Those that are copied.</param>
+    /// <param name="chunk">Prompt positions of one step.</param>
+    public static bool IsLong(int positions, int copied, int chunk) => positions - copied > chunk;
 
     /// <summary>
-    /// Whether prompts may run in the next step. While sequences decode, prompts get their share of the time or, when many wait, as large a part as they are of
-    /// all that want time: slots that stay empty cost more than a pause does.
+    /// Steps after which the next chunk of a long prompt runs, whatever the clock says. 128: beyond what the default share asks for with any model that was measured
+    /// (a chunk of the shipped one takes as long as 60 steps), and a few seconds of a model with a billion weights.
+    /// </summary>
+    public const int MaxStepsWithoutChunk = 128;
+
+    /// <summary>
+    /// Whether the next chunk of a long prompt may run in the next step. While sequences decode, it gets its share of the time or, when many wait for their prompts,
+    /// as large a part as those are of all that want time: slots that stay empty cost more than a pause does.
     /// </summary>
     /// <param name="times">What steps took lately.</param>
     /// <param name="decodingCount">Sequences that decode.</param>
-    /// <param name="waitingCount">Sequences whose prompts could run.</param>
-    /// <param name="share">Least part of the time for prompts, above 0; 1 = all of it.</param>
-    public static bool MayRunPrompts(StepTimes times, int decodingCount, int waitingCount, double share)
+    /// <param name="waitingCount">Sequences that wait for their prompts and have a slot, or could have one.</param>
+    /// <param name="share">Least part of the time for long prompts, above 0; 1 = all of it.</param>
+    public static bool MayRunChunk(StepTimes times, int decodingCount, int waitingCount, double share)
     {
-        if (decodingCount == 0 || times.DecodeSteps >= MaxStepsWithoutPrompts)
+        if (decodingCount == 0 || times.OtherSteps >= MaxStepsWithoutChunk)
         {
             return true;
         }
 
         var part = Math.Max(share, waitingCount / (double)(waitingCount + decodingCount));
-        return times.Decode.Ticks * part >= times.Prompts.Ticks * (1 - part);
+        return times.Others.Ticks * part >= times.Chunk.Ticks * (1 - part);
     }
 
     /// <summary>Whether another whole prompt may run in the same call: padded to the longest, within the budget, at most a quarter of the work being padding.</summary>

@@ -86,7 +86,7 @@ internal static class OptionCatalog
             (o, v) => o with { Engine = o.Engine with { MaxKvPositions = v } }),
         Whole("Engine:PrefillChunk", "prompt positions of one step, padding included", 1, 1_000_000, o => o.Engine.PrefillChunk,
             (o, v) => o with { Engine = o.Engine with { PrefillChunk = v } }),
-        Text("Engine:PrefillShare", "part of the time that prompts may take while sequences decode", "a number from 0.01 to 1",
+        Text("Engine:PrefillShare", "part of the time that prompts longer than a chunk may take while sequences decode", "a number from 0.01 to 1",
             o => o.Engine.PrefillShare.ToString(CultureInfo.InvariantCulture),
             (o, v) => double.TryParse(v, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var part) && part is >= 0.01 and <= 1
                 ? o with { Engine = o.Engine with { PrefillShare = part } }

@@ -22,8 +22,8 @@ public sealed class PrefillShareTests
         run.Go();
         await Task.WhenAll(Response.ReadAsync(decoding), Response.ReadAsync(prefilling));
 
-        // The first one's prompt has taken 10 ms as well. 31 ids and <think>: four chunks.
-        Assert.Equal(Enumerable.Range(1, 4).Select(chunk => chunk * (decodeSteps + 1)), run.PromptSteps().Skip(1));
+        // After the first one's prompt, 31 ids and <think>: four chunks.
+        Assert.Equal(Enumerable.Range(0, 4).Select(chunk => 1 + (chunk * (decodeSteps + 1))), run.PromptSteps().Skip(1));
     }
 
     [Fact]
@@ -40,52 +40,69 @@ public sealed class PrefillShareTests
     }
 
     [Fact]
-    public async Task Prompt_HoweverLongTheLastOneTook_WaitsForABoundedNumberOfSteps()
+    public async Task LongPrompt_HoweverLongAChunkTakes_WaitsForABoundedNumberOfSteps()
     {
         await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
         run.Time(prompts: 3_600_000, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 250);
         await run.WhenFirstStepIsReachedAsync();
-        var waiting = run.Submit(prompt: 3, tokens: 1);
+        var prefilling = run.Submit(prompt: 15, tokens: 1);
         run.Go();
-        await Task.WhenAll(Response.ReadAsync(decoding), Response.ReadAsync(waiting));
+        await Task.WhenAll(Response.ReadAsync(decoding), Response.ReadAsync(prefilling));
 
-        Assert.Equal([0, StepPolicy.MaxStepsWithoutPrompts + 1], run.PromptSteps());
+        Assert.Equal([0, 1, 1 + StepPolicy.MaxStepsWithoutChunk + 1], run.PromptSteps());
     }
 
     [Fact]
-    public async Task Prompts_WhenMoreWaitThanDecode_GetTheirPartByNumber()
+    public async Task LongPrompts_WhenManyWait_GetTheirPartByNumber()
     {
-        // Prompts of 8 positions: one fills a step.
+        // Prompts of 12 positions: two chunks each.
         await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
         run.Time(prompts: 9, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);
         await run.WhenFirstStepIsReachedAsync();
-        var waiting = Enumerable.Range(0, 3).Select(_ => run.Submit(prompt: 7, tokens: 100)).ToList();
+        var waiting = Enumerable.Range(0, 3).Select(_ => run.Submit(prompt: 11, tokens: 100)).ToList();
         run.Go();
         await Task.WhenAll(waiting.Append(decoding).Select(Response.ReadAsync));
 
         // 3 wait and 1 decodes: 3 parts of 4, so that 9 ms leave 3 to the one that decodes. 2 and 2: half. 1 and 3: half, because that is the share.
-        Assert.Equal([0, 4, 4 + 10, 4 + 20], run.PromptSteps());
+        Assert.Equal([0, 1, 1 + 4, 5 + 10, 15 + 10, 25 + 10, 35 + 10], run.PromptSteps());
     }
 
     [Fact]
-    public async Task Prompts_WithoutAFreeSlot_DoNotCount()
+    public async Task LongPrompts_WithoutAFreeSlot_DoNotCount()
     {
-        // One of 2 slots is free: of the three that wait, one could run. So the share is a half, not 3 parts of 4.
+        // One of 2 slots is free, and the first long prompt has it: the two behind it could not run. So the share is a half, not 3 parts of 4.
         await using var run = await PacedRun.StartAsync(new EngineOptions { MaxSlots = 2, PrefillChunk = 8 });
         run.Time(prompts: 9, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);
         await run.WhenFirstStepIsReachedAsync();
-        var waiting = Enumerable.Range(0, 3).Select(_ => run.Submit(prompt: 7, tokens: 20)).ToList();
+        var waiting = Enumerable.Range(0, 3).Select(_ => run.Submit(prompt: 11, tokens: 20)).ToList();
         run.Go();
         await Task.WhenAll(waiting.Append(decoding).Select(Response.ReadAsync));
 
-        // A response of 20 tokens takes the step of its prompt and 19 more.
-        Assert.Equal([0, 10, 30, 50], run.PromptSteps());
+        // A response of 20 tokens takes the step of its prompt and 19 more; by then the next prompt's turn has come.
+        Assert.Equal([0, 1, 11, 31, 41, 61, 71], run.PromptSteps());
+    }
+
+    [Fact]
+    public async Task ShortPrompts_BesideALongOne_DoNotWaitForIt()
+    {
+        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
+        run.Time(prompts: 10, decode: 1);
+
+        var decoding = run.Submit(prompt: 1, tokens: 100);
+        await run.WhenFirstStepIsReachedAsync();
+        var prefilling = run.Submit(prompt: 31, tokens: 1);
+        var brief = Enumerable.Range(0, 2).Select(_ => run.Submit(prompt: 7, tokens: 1)).ToList();
+        run.Go();
+        await Task.WhenAll([Response.ReadAsync(decoding), Response.ReadAsync(prefilling), .. brief.Select(Response.ReadAsync)]);
+
+        // A chunk fills a step, and so does each of the short prompts: they take turns. When only one sequence decodes, it gets its half of the time.
+        Assert.Equal([0, 1, 2, 3, 4, 5, 5 + 11], run.PromptSteps());
     }
 
     /// <summary>An engine whose clock is moved by each step.</summary>

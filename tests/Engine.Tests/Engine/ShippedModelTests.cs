@@ -24,12 +24,18 @@ public sealed class ShippedModelTests
 
     private static int EndThinkId => Package.Vocabulary.EndThinkId;
 
-    [Fact]
-    public async Task Responses_BatchedCopiedAndPreempted_EqualThoseAlone()
+    // With a small share, long prompts get on at moments that only the clock knows: whether sequences then meet often enough to be preempted is left open.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(0.1)]
+    public async Task Responses_BatchedCopiedAndPreempted_EqualThoseAlone(double prefillShare)
     {
         await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);
-        await using var busy = InferenceEngine.Start(
-            Package, new EngineOptions { MaxSlots = 6, Threads = 1, MaxKvPositions = 420, PrefillChunk = 96, ChecksEveryStep = true }, TimeProvider.System);
+        var options = new EngineOptions
+        {
+            MaxSlots = 6, Threads = 1, MaxKvPositions = 420, PrefillChunk = 96, PrefillShare = prefillShare, ChecksEveryStep = true,
+        };
+        await using var busy = InferenceEngine.Start(Package, options, TimeProvider.System);
         var inputs = Enumerable.Range(0, 20).Select(InputOf).ToList();
 
         var expected = new List<string>();
@@ -44,7 +50,7 @@ public sealed class ShippedModelTests
 
         Assert.Equal(expected, batched.Select(Tokens));
         Assert.True(expected.Distinct().Count() > 8, "the responses are too much alike to show anything");
-        Assert.True(status is { PrefixCacheHitTokens: > 0, PreemptionCount: > 0 }, $"nothing was copied or nothing preempted: {status}");
+        Assert.True(prefillShare < 1 || status is { PrefixCacheHitTokens: > 0, PreemptionCount: > 0 }, $"nothing was copied or nothing preempted: {status}");
         Assert.Equal((0, 0L), (status.RunningCount, status.KvPositionsInUse));
     }
 
@@ -71,7 +77,7 @@ public sealed class ShippedModelTests
     {
         await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);
         var gpu = new FakeGpu();
-        await using var busy = StartOnDevice(gpu, new EngineOptions { MaxSlots = 6, MaxKvPositions = 420, PrefillChunk = 96, ChecksEveryStep = true });
+        await using var busy = StartOnDevice(gpu, new EngineOptions { MaxSlots = 6, MaxKvPositions = 420, PrefillChunk = 96, PrefillShare = 1, ChecksEveryStep = true });
         List<GenerationInput> inputs = [.. Enumerable.Range(0, 12).Select(InputOf), InputOf(3) with { N = 3, Temperature = 0 }];
 
         var expected = new List<string>();

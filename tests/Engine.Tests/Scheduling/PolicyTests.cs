@@ -38,7 +38,7 @@ public sealed class PolicyTests
     public void PrefillCount_OfPrompt_IsAChunkOrTheRestAndNeverLeavesOne(int computed, int prompt, int chunk, int expected) =>
         Assert.Equal(expected, StepPolicy.PrefillCount(computed, prompt, chunk));
 
-    // Milliseconds of the last step with prompts and of the decode steps since, and how many those were; who decodes and waits; the share.
+    // Milliseconds of the last step with a chunk and of the steps since, and how many those were; who decodes and waits; the share.
     [Theory]
     [InlineData(0, 0, 0, 1, 1, 0.5, true)]
     [InlineData(10, 10, 5, 1, 1, 0.5, true)]
@@ -52,10 +52,10 @@ public sealed class PolicyTests
     [InlineData(9, 3, 3, 1, 3, 0.25, true)]
     [InlineData(10_000, 1, 127, 1, 1, 0.5, false)]
     [InlineData(10_000, 1, 128, 1, 1, 0.5, true)]
-    public void MayRunPrompts_AfterStepsThatTookTime_KeepsToTheShare(int prompts, int decode, int steps, int decoding, int waiting, double share, bool expected)
+    public void MayRunChunk_AfterStepsThatTookTime_KeepsToTheShare(int chunk, int others, int steps, int decoding, int waiting, double share, bool expected)
     {
-        var times = new StepTimes(TimeSpan.FromMilliseconds(prompts), TimeSpan.FromMilliseconds(decode), steps);
+        var times = new StepTimes(TimeSpan.FromMilliseconds(chunk), TimeSpan.FromMilliseconds(others), steps);
 
-        Assert.Equal(expected, StepPolicy.MayRunPrompts(times, decoding, waiting, share));
+        Assert.Equal(expected, StepPolicy.MayRunChunk(times, decoding, waiting, share));
     }
 }
