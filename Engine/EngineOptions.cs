@@ -59,6 +59,18 @@ public sealed record EngineOptions
     /// </summary>
     public int SpinMicroseconds { get; init; } = 50;
 
+    /// <summary>Where the model runs; its package must be written for it. The processor: what every machine has.</summary>
+    public EngineDevice Device { get; init; } = EngineDevice.Cpu;
+
+    /// <summary>Which GPU, as CUDA numbers them. 0: the only one, on most machines.</summary>
+    public int DeviceId { get; init; }
+
+    /// <summary>Most device memory that the model may take, in MiB; 0 = what the GPU has. 0: a GPU mostly serves one model.</summary>
+    public int DeviceMemoryMiB { get; init; }
+
+    /// <summary>Whether decode steps on a GPU are captured once and replayed. True: small kernels cost more to start than to run.</summary>
+    public bool CudaGraphs { get; init; } = true;
+
     /// <summary>
     /// How long the last event of a response waits for hints. 10 s: far above what a healthy codebook needs for all spans that can wait.
     /// </summary>
@@ -99,6 +111,8 @@ public sealed record EngineOptions
         Check(nameof(MaxLogitBiasEntries), MaxLogitBiasEntries, 0, 100_000);
         Check(nameof(MaxStopTokenIds), MaxStopTokenIds, 0, 1000);
         Check(nameof(Threads), Threads, 0, 1024);
+        Check(nameof(DeviceId), DeviceId, 0, 255);
+        Check(nameof(DeviceMemoryMiB), DeviceMemoryMiB, 0, 10_000_000);
         Check(nameof(SpinMicroseconds), SpinMicroseconds, 0, 1_000_000);
         return problems;
 
@@ -110,4 +124,14 @@ public sealed record EngineOptions
             }
         }
     }
+}
+
+/// <summary>Where a model runs.</summary>
+public enum EngineDevice
+{
+    /// <summary>The processor.</summary>
+    Cpu,
+
+    /// <summary>An NVIDIA GPU.</summary>
+    Cuda,
 }

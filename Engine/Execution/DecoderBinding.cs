@@ -57,11 +57,11 @@ internal sealed class DecoderBinding : IDisposable
         BindLogits(logitsRow, rows);
     }
 
-    /// <summary>Binds a chunk's length and where its logits go; with no wanted logits, zero rows are computed.</summary>
-    public void BindChunk(int positions, int logitsRow, bool wantsLogits)
+    /// <summary>Binds a chunk's length, how many rows of logits it gives, and where they go.</summary>
+    public void BindChunk(int positions, int logitsRow, int rowCount)
     {
         BindIds(1, positions);
-        BindLogits(logitsRow, wantsLogits ? 1 : 0);
+        BindLogits(logitsRow, rowCount);
     }
 
     public void Dispose() => _binding.Dispose();

@@ -10,10 +10,12 @@ internal static class GraphLoader
     /// <param name="path">The .onnx file.</param>
     /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
     /// <param name="spinMicroseconds">How long a waiting thread spins inside a run; 0 = not at all.</param>
+    /// <param name="configure">Puts the session on a device; null for the processor.</param>
     /// <exception cref="ModelPackageException">The runtime does not take the graph.</exception>
-    public static OrtSession Load(string path, int threads, int spinMicroseconds = 0)
+    public static OrtSession Load(string path, int threads, int spinMicroseconds = 0, Action<OrtSessionOptions>? configure = null)
     {
         using var options = new OrtSessionOptions(threads, spinMicroseconds);
+        configure?.Invoke(options);
         try
         {
             return new OrtSession(path, options);

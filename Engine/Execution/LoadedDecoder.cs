@@ -4,7 +4,7 @@ using Tessera.Models;
 
 namespace Tessera.Engine.Execution;
 
-/// <summary>A loaded decoder graph.</summary>
+/// <summary>A loaded decoder graph; it belongs to its device.</summary>
 /// <param name="Device">Where it runs.</param>
 /// <param name="Session">The graph.</param>
 /// <param name="TotalLengthRank">Rank of <c>total_sequence_length</c>: 0 or 1.</param>
@@ -17,15 +17,7 @@ internal sealed record LoadedDecoder(IModelDevice Device, OrtSession Session, in
     {
         var kvType = DecoderContract.KvType(kv);
         var session = device.Load(path);
-        try
-        {
-            DecoderContract.Check(Path.GetFileName(path), architecture, kvType, session.Inputs, session.Outputs);
-            return new(device, session, session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count, kvType);
-        }
-        catch
-        {
-            session.Dispose();
-            throw;
-        }
+        DecoderContract.Check(Path.GetFileName(path), architecture, kvType, session.Inputs, session.Outputs);
+        return new(device, session, session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count, kvType);
     }
 }

@@ -51,7 +51,6 @@ public sealed class OnnxModelRunner : IModelRunner
         catch
         {
             _buffers?.Dispose();
-            _decoder?.Session.Dispose();
             device.Dispose();
             throw;
         }
@@ -133,7 +132,6 @@ public sealed class OnnxModelRunner : IModelRunner
             binding.Dispose();
         _buffers.Dispose();
         Cache.Dispose();
-        _decoder.Session.Dispose();
         _device.Dispose();
     }
 
@@ -175,9 +173,10 @@ public sealed class OnnxModelRunner : IModelRunner
     private void RunPrefill(SequenceSlice chunk, int logitsRow)
     {
         var binding = _prefillBindings[chunk.Slot] ??= DecoderBinding.ForPrompts(_decoder, _buffers, Cache, chunk.Slot, rows: 1);
-        binding.BindChunk(chunk.Count, logitsRow, chunk.WantsLogits);
+        var wantedRows = chunk.WantsLogits ? 1 : 0;
+        binding.BindChunk(chunk.Count, logitsRow, Math.Max(wantedRows, _device.MinLogitsRows));
         _buffers.WritePrefill(chunk);
-        Execute(binding, DecodeShape.NoGraph, logitsRow, chunk.WantsLogits ? 1 : 0);
+        Execute(binding, DecodeShape.NoGraph, logitsRow, wantedRows);
         Cache.SetPositionCount(chunk.Slot, chunk.Start + chunk.Count);
     }
 

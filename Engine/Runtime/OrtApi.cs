@@ -23,6 +23,9 @@ internal static unsafe class OrtApi
     public static void Call(OrtFunction function, nint a, long* b, nuint c) =>
         Check(function, ((delegate* unmanaged<nint, long*, nuint, nint>)Pointer(function))(a, b, c));
 
+    public static void Call(OrtFunction function, nint a, byte** b, byte** c, nuint d) =>
+        Check(function, ((delegate* unmanaged<nint, byte**, byte**, nuint, nint>)Pointer(function))(a, b, c, d));
+
     public static nint Get(OrtFunction function)
     {
         nint result;
@@ -48,6 +51,20 @@ internal static unsafe class OrtApi
     {
         nint result;
         Check(function, ((delegate* unmanaged<nint, nuint, nint*, nint>)Pointer(function))(a, b, &result));
+        return result;
+    }
+
+    public static nint Get(OrtFunction function, nint a, nint b)
+    {
+        nint result;
+        Check(function, ((delegate* unmanaged<nint, nint, nint*, nint>)Pointer(function))(a, b, &result));
+        return result;
+    }
+
+    public static nint Get(OrtFunction function, byte* a, int b, int c, int d)
+    {
+        nint result;
+        Check(function, ((delegate* unmanaged<byte*, int, int, int, nint*, nint>)Pointer(function))(a, b, c, d, &result));
         return result;
     }
 
@@ -101,6 +118,10 @@ internal static unsafe class OrtApi
             OrtFunction.Run,
             ((delegate* unmanaged<nint, nint, byte**, nint*, nuint, byte**, nuint, nint*, nint>)Pointer(OrtFunction.Run))(
                 session, runOptions, inputNames, inputs, inputCount, outputNames, outputCount, outputs));
+
+    /// <summary>The one function that gives text without a status; null when there is none.</summary>
+    public static string? GetKeyValue(nint pairs, byte* key) =>
+        Marshal.PtrToStringUTF8(((delegate* unmanaged<nint, byte*, nint>)Pointer(OrtFunction.GetKeyValue))(pairs, key));
 
     /// <summary>Frees an object; release functions return nothing.</summary>
     public static void Release(OrtFunction function, nint handle) => ((delegate* unmanaged<nint, void>)Pointer(function))(handle);

@@ -35,7 +35,7 @@ internal sealed unsafe class OrtEnvironment : OrtHandle
 }
 
 /// <summary>Where a tensor's memory is.</summary>
-internal sealed class OrtMemoryInfo : OrtHandle
+internal sealed unsafe class OrtMemoryInfo : OrtHandle
 {
     private const int DeviceAllocator = 0;
     private const int DefaultMemory = 0;
@@ -47,4 +47,10 @@ internal sealed class OrtMemoryInfo : OrtHandle
 
     /// <summary>Main memory.</summary>
     public static OrtMemoryInfo CreateCpu() => new(OrtApi.Get(OrtFunction.CreateCpuMemoryInfo, DeviceAllocator, DefaultMemory));
+    /// <summary>Memory of a device by the runtime's name for it, <c>Cuda</c> or <c>Cpu</c>.</summary>
+    public static OrtMemoryInfo Create(string name, int deviceId)
+    {
+        fixed (byte* nativeName = NativeText.Utf8(name))
+            return new(OrtApi.Get(OrtFunction.CreateMemoryInfo, nativeName, DeviceAllocator, deviceId, DefaultMemory));
+    }
 }

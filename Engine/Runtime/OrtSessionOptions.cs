@@ -50,7 +50,7 @@ public sealed unsafe class OrtSessionOptions : OrtHandle
 }
 
 /// <summary>Control of a run: lets another thread end it.</summary>
-public sealed class OrtRunOptions : OrtHandle
+public sealed unsafe class OrtRunOptions : OrtHandle
 {
     /// <summary>Options of runs that go to their end.</summary>
     public OrtRunOptions()
@@ -63,6 +63,14 @@ public sealed class OrtRunOptions : OrtHandle
 
     /// <summary>Lets later runs go to their end again.</summary>
     public void Resume() => Set(OrtFunction.RunOptionsUnsetTerminate);
+
+    /// <summary>Sets one configuration entry by the runtime's key.</summary>
+    public void AddConfigEntry(string key, string value)
+    {
+        using var lease = new OrtLease(this);
+        fixed (byte* nativeKey = NativeText.Utf8(key), nativeValue = NativeText.Utf8(value))
+            OrtApi.Call(OrtFunction.AddRunConfigEntry, lease.Pointer, nativeKey, nativeValue);
+    }
 
     private void Set(OrtFunction function)
     {

@@ -23,7 +23,7 @@ internal static class CommandOptions
             + "int4 (smallest, fastest for one sequence). On CUDA: fp16, bf16, int4. auto measures a sample of the model on this machine.");
         var kv = Optional<string?>(
             "--kv", "TYPE", "Keys and values: f32 (the default), f16 (half the memory), int8 (a quarter, faster decoding, slower prefill; ranges from --calibration).");
-        var device = Defaulted("--device", "cpu", "cpu or cuda. CUDA graphs have not been run on a GPU yet.");
+        var device = Defaulted("--device", "cpu", "cpu or cuda. Packages for CUDA have not been run on a GPU yet.");
         var block = Optional<int>("--block-size", "N", "Weights that share a scale in int4 (default 32) and int8 (default 128): 16 to 256; smaller is more exact.");
         var positions = Optional<int?>("--max-positions", "N", "Positions of a sequence; default: max_position_embeddings of config.json.");
         var calibration = Optional<string?>("--calibration", "FILE", "Text for --kv int8, one sequence per line; default: the sequences of reference.safetensors.");

@@ -33,7 +33,7 @@ internal static class ExportCommand
             CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds:0.0} s, at most {PeakMemory.Bytes / 1e6:0} MB of memory."));
         if (choice.Device == "cuda")
         {
-            console.WriteLine("CUDA graphs are checked in form only: none was run on a GPU yet, and this server runs CPU packages.");
+            console.WriteLine("The package is for CUDA, and checked in form only. Verify it on a GPU; the server takes it with --Engine:Device cuda. None was run on one yet.");
         }
 
         if (manifest.Files.All(file => file.Path != ReferenceFile.FileName))

@@ -26,7 +26,10 @@ internal static class PackageVerifier
             shape?.TextVocabularySize ?? 0);
         CheckCodes(reference, package.Manifest);
 
-        var options = new EngineOptions { MaxSlots = DecoderVerifier.SlotsFor(reference.Cases.Count), Threads = threads };
+        var options = new EngineOptions
+        {
+            MaxSlots = DecoderVerifier.SlotsFor(reference.Cases.Count), Threads = threads, Device = OnnxModels.DeviceOf(package.Manifest),
+        };
         using var runner = OnnxModels.Load(package, options, out var codebook);
         using (codebook)
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Tessera.Engine;
 
 namespace Tessera.Server.Hosting;
 
@@ -111,6 +112,13 @@ internal static class OptionCatalog
             (o, v) => o with { Engine = o.Engine with { Threads = v } }),
         Whole("Engine:SpinMicroseconds", "how long a waiting thread of the runtime spins inside a step before it sleeps", 0, 1_000_000, o => o.Engine.SpinMicroseconds,
             (o, v) => o with { Engine = o.Engine with { SpinMicroseconds = v } }),
+        Text("Engine:Device", "where the model runs: Cpu or Cuda, as its package is written for", "Cpu or Cuda", o => o.Engine.Device.ToString(),
+            (o, v) => ParseName<EngineDevice>(v) is { } device ? o with { Engine = o.Engine with { Device = device } } : null),
+        Whole("Engine:DeviceId", "which GPU, as CUDA numbers them", 0, 255, o => o.Engine.DeviceId, (o, v) => o with { Engine = o.Engine with { DeviceId = v } }),
+        Whole("Engine:DeviceMemoryMiB", "most GPU memory that the model may take, in MiB; 0 = what the GPU has", 0, 10_000_000, o => o.Engine.DeviceMemoryMiB,
+            (o, v) => o with { Engine = o.Engine with { DeviceMemoryMiB = v } }),
+        Flag("Engine:CudaGraphs", "whether decode steps on a GPU are captured once and replayed", o => o.Engine.CudaGraphs,
+            (o, v) => o with { Engine = o.Engine with { CudaGraphs = v } }),
     ];
 
     /// <summary>The option of a key, in any case; null when there is none.</summary>

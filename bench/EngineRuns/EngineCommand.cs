@@ -21,30 +21,38 @@ internal static class EngineCommand
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of the runtime", DefaultValueFactory = _ => 2 };
         var batches = new Option<int[]>("--batches") { Description = "Sequences at once", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 8, 32] };
+        var device = new Option<EngineDevice>("--device") { Description = "Where the model runs, as its package is written for: cpu or cuda", DefaultValueFactory = _ => EngineDevice.Cpu };
         var parts = new Option<string[]>("--parts")
         {
             Description = "What to measure", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["throughput", "inter-token", "cancel", "memory"],
         };
         var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory")
         {
-            package, rounds, threads, batches, parts,
+            package, rounds, threads, batches, device, parts,
         };
         command.SetAction((parse, _) => RunAsync(
-            parse.GetValue(package)!, parse.GetValue(rounds), parse.GetValue(threads), parse.GetValue(batches)!, [.. parse.GetValue(parts)!]));
+            parse.GetValue(package)!,
+            parse.GetValue(rounds),
+            new EngineOptions { MaxSlots = Math.Max(32, parse.GetValue(batches)!.Max()), Threads = parse.GetValue(threads), Device = parse.GetValue(device) },
+            parse.GetValue(batches)!,
+            [.. parse.GetValue(parts)!]));
         return command;
     }
 
-    private static async Task<int> RunAsync(string folder, int rounds, int threads, int[] batches, HashSet<string> parts)
+    private static async Task<int> RunAsync(string folder, int rounds, EngineOptions options, int[] batches, HashSet<string> parts)
     {
         var package = ModelPackage.Load(folder);
-        var options = new EngineOptions { MaxSlots = Math.Max(32, batches.Max()), Threads = threads };
         var table = new Table().AddColumn("measure").AddColumn("median").AddColumn("min - max").AddColumn("ratio");
         await using var engine = InferenceEngine.Start(package, options, TimeProvider.System);
-        await engine.WaitUntilStartedAsync();
+        if (await engine.WaitUntilStartedAsync() != EngineState.Ready)
+        {
+            throw new InvalidOperationException($"the engine is {engine.GetStatus().State}", engine.Failure);
+        }
+
         var load = new EngineLoad(engine);
         if (parts.Contains("throughput"))
         {
-            await AddThroughputAsync(table, load, folder, rounds, threads, batches);
+            await AddThroughputAsync(table, load, folder, rounds, options.Threads, batches);
         }
 
         if (parts.Contains("inter-token"))

@@ -18,7 +18,7 @@ internal sealed class OnnxModel : ITimedModel
     public OnnxModel(string package, int threads, int maxSequences)
     {
         var loaded = ModelPackage.Load(package);
-        _runner = OnnxModels.Load(loaded, new EngineOptions { MaxSlots = maxSequences, Threads = threads }, out var codebook);
+        _runner = OnnxModels.Load(loaded, new EngineOptions { MaxSlots = maxSequences, Threads = threads, Device = OnnxModels.DeviceOf(loaded.Manifest) }, out var codebook);
         codebook?.Dispose();
         _idLimit = loaded.Vocabulary.ThinkId;
         _ids = [.. Enumerable.Range(0, maxSequences).Select(_ => new int[_runner.MaxPositions])];

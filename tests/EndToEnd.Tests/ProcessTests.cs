@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.EndToEnd.Tests.Support;
 using Tessera.Models;
+using Tessera.Protos.Onnx;
 using Tessera.Testing;
 
 namespace Tessera.EndToEnd.Tests;
@@ -8,6 +9,9 @@ namespace Tessera.EndToEnd.Tests;
 /// <summary>How the server process starts, refuses to start, and ends.</summary>
 public sealed class ProcessTests : IDisposable
 {
+    // As ONNX numbers element types.
+    private const int Float16 = 10;
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -72,6 +76,44 @@ public sealed class ProcessTests : IDisposable
     [Fact]
     public async Task Server_UnknownOption_RefusesWithOneLineThatNamesIt() =>
         Assert.Contains("Engine:MaxSlot", await RefusalAsync("--Engine:MaxSlot", "4"), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Server_CudaWithAPackageForTheProcessor_RefusesWithOneLine() => Assert.EndsWith(
+        "tessera.json: $.precision.device: expected cuda, which Engine:Device says (tessera-export export --device cuda writes such a package), found cpu",
+        await RefusalAsync("--Engine:Device", "cuda"),
+        StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Server_PackageForCudaOnTheProcessor_RefusesWithOneLine() => Assert.EndsWith(
+        "tessera.json: $.precision.device: expected cpu, which Engine:Device says (--Engine:Device cuda runs such a package on a GPU), found cuda",
+        await RefusalAsync("--Model:Package", CudaPackage()),
+        StringComparison.Ordinal);
+
+    [Fact]
+    public async Task Server_CudaWithoutTheProvider_RefusesWithOneLineThatSaysWhatIsMissing()
+    {
+        var refusal = await RefusalAsync("--Engine:Device", "cuda", "--Model:Package", CudaPackage());
+
+        Assert.Contains("Engine:Device: cuda needs ONNX Runtime's CUDA provider beside '", refusal, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "found no libonnxruntime_providers_shared.so and no libonnxruntime_providers_cuda.so there (docs/how-to/run-on-a-gpu.md)", refusal, StringComparison.Ordinal);
+    }
+
+    // In form only: what is refused is refused before the runtime sees a graph.
+    private string CudaPackage()
+    {
+        var builder = new PackageBuilder { ChangeDecoder = HalveCache };
+        builder.Manifest = builder.Manifest with { Precision = new Precision { Weights = "fp16", Kv = "f16", Device = "cuda" } };
+        return builder.Write(_folder["cuda"]);
+
+        static void HalveCache(ModelProto model)
+        {
+            foreach (var port in model.Graph.Input.Concat(model.Graph.Output).Where(port => port.Type.TensorType.Shape.Dim.Count == 4))
+            {
+                port.Type.TensorType.ElemType = Float16;
+            }
+        }
+    }
 
     private static async Task<string> RefusalAsync(params string[] arguments)
     {

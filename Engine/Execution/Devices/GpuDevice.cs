@@ -18,6 +18,10 @@ internal sealed class GpuDevice(IGpu gpu, DecodeShapes shapes) : IModelDevice
     public IReadOnlyList<DecodeShape> PreparedShapes => shapes.Captured;
 
     /// <inheritdoc/>
+    /// <remarks>A kernel that is started on no rows is an error there.</remarks>
+    public int MinLogitsRows => 1;
+
+    /// <inheritdoc/>
     public OrtSession Load(string path) => gpu.Load(path);
 
     /// <inheritdoc/>

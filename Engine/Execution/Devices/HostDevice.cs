@@ -9,6 +9,7 @@ namespace Tessera.Engine.Execution.Devices;
 internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModelDevice
 {
     private readonly OrtRunOptions _runOptions = new();
+    private OrtSession? _session;
 
     /// <inheritdoc/>
     public long? BytesInUse => null;
@@ -17,7 +18,10 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModel
     public IReadOnlyList<DecodeShape> PreparedShapes => [];
 
     /// <inheritdoc/>
-    public OrtSession Load(string path) => GraphLoader.Load(path, threads, spinMicroseconds);
+    public int MinLogitsRows => 0;
+
+    /// <inheritdoc/>
+    public OrtSession Load(string path) => _session = GraphLoader.Load(path, threads, spinMicroseconds);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => KvMemory.Reserve(byteCount);
@@ -38,7 +42,11 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModel
     public void Terminate() => _runOptions.Terminate();
 
     /// <inheritdoc/>
-    public void Dispose() => _runOptions.Dispose();
+    public void Dispose()
+    {
+        _session?.Dispose();
+        _runOptions.Dispose();
+    }
 
     private sealed class HostMemory : StepMemory
     {

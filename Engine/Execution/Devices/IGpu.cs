@@ -11,7 +11,7 @@ internal interface IGpu : IDisposable
     /// <summary>Bytes of device memory that the runtime holds, as last measured; safe from any thread.</summary>
     long BytesInUse { get; }
 
-    /// <summary>Loads a graph on the device; once, before memory is allocated.</summary>
+    /// <summary>Loads a graph on the device; once, before memory is allocated. It is disposed of with the device.</summary>
     OrtSession Load(string path);
 
     /// <summary>Allocates device memory.</summary>

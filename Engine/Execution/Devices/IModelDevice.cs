@@ -12,7 +12,10 @@ internal interface IModelDevice : IDisposable
     /// <summary>Row counts of decode calls that are worth running once before the first request; empty for none.</summary>
     IReadOnlyList<DecodeShape> PreparedShapes { get; }
 
-    /// <summary>Loads the decoder graph; once, before memory is allocated.</summary>
+    /// <summary>Fewest rows of logits that a call computes, wanted or not.</summary>
+    int MinLogitsRows { get; }
+
+    /// <summary>Loads the decoder graph; once, before memory is allocated. It is disposed of with the device.</summary>
     OrtSession Load(string path);
 
     /// <summary>Memory for keys or values of all slots.</summary>

@@ -64,4 +64,15 @@ public sealed class OnnxModelsTests : IDisposable
 
         Assert.Equal(("codebook-decoder.onnx", "graph"), (error.File, error.Field));
     }
+
+    [Fact]
+    public void Load_CudaAndAPackageForTheProcessor_NamesBoth()
+    {
+        var error = Assert.Throws<ModelPackageException>(
+            () => OnnxModels.Load(new PackageBuilder().Load(_folder["package"]), Options with { Device = EngineDevice.Cuda }, out _));
+
+        Assert.Equal(
+            "tessera.json: $.precision.device: expected cuda, which Engine:Device says (tessera-export export --device cuda writes such a package), found cpu",
+            error.Message);
+    }
 }

@@ -18,7 +18,8 @@ internal sealed unsafe class FakeGpu : IGpu
     private readonly HashSet<nint> _staging = [];
     private readonly Queue<Action> _queue = new();
     private readonly Dictionary<int, Capture> _captures = [];
-    private readonly OrtRunOptions _runOptions = new();
+    private readonly GraphRunOptions _runOptions = new();
+    private OrtSession? _session;
 
     /// <summary>Graph ids of all runs, in order.</summary>
     public List<int> RunIds { get; } = [];
@@ -42,7 +43,7 @@ internal sealed unsafe class FakeGpu : IGpu
     public OrtSession Load(string path)
     {
         using var options = new OrtSessionOptions(threads: 1);
-        return new OrtSession(path, options);
+        return _session = new OrtSession(path, options);
     }
 
     public nint Allocate(nuint byteCount)
@@ -79,6 +80,7 @@ internal sealed unsafe class FakeGpu : IGpu
         long count = 1;
         foreach (var axis in shape)
             count *= axis;
+        Assert.True(count > 0, "kernels cannot be started on nothing");
         return OrtValue.FromMemory((nint)Device(address, (nuint)(count * OrtValue.SizeOf(type))), shape, type);
     }
 
@@ -118,7 +120,7 @@ internal sealed unsafe class FakeGpu : IGpu
         Synchronize();
         if (graphId == DecodeShape.NoGraph)
         {
-            session.Run(binding, _runOptions);
+            session.Run(binding, _runOptions.For(graphId));
             return;
         }
 
@@ -127,7 +129,7 @@ internal sealed unsafe class FakeGpu : IGpu
         Assert.Same(capture.Binding, binding);
         var now = HostInputs().ToList();
         Restore(capture.HostInputs.Select(memory => (memory.Key, memory.Value)));
-        session.Run(binding, _runOptions);
+        session.Run(binding, _runOptions.For(graphId));
         Restore(now);
     }
 
@@ -142,6 +144,7 @@ internal sealed unsafe class FakeGpu : IGpu
     public void Dispose()
     {
         Assert.True(IsEmpty, "memory of the device outlives it");
+        _session?.Dispose();
         _runOptions.Dispose();
         IsDisposed = true;
     }
