@@ -57,11 +57,12 @@ public sealed class InferenceEngine : IAsyncDisposable
         _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
         _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
         var hintWait = new HintWait(options.HintPatience, timeProvider, OnFault);
-        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, hintWait, Telemetry, timeProvider);
+        var delivery = new EventDelivery();
+        _sequences = new SequenceFactory(package, runner.KvBytesPerPosition, _hints, hintWait, delivery, Telemetry, timeProvider);
         var slots = new SlotMap(runner, slotCount);
         var limits = new SchedulerLimits(_positionCapacity, options.PrefillChunk, options.PrefillShare);
         var scheduler = new Scheduler(_queue, slots, CreatePrefixCache(runner, options), _departures, limits, package.Vocabulary.ThinkId);
-        _loop = new StepLoop(_commands.Reader, scheduler, runner, OnFault, options.ChecksEveryStep, Telemetry, timeProvider);
+        _loop = new StepLoop(_commands.Reader, scheduler, runner, delivery, OnFault, options.ChecksEveryStep, Telemetry, timeProvider);
         new Thread(RunThread) { IsBackground = true, Name = "tessera-engine" }.Start();
     }
 

@@ -8,6 +8,8 @@ namespace Tessera.Models;
 /// </summary>
 public sealed class IncrementalDecoder
 {
+    private const int MaxOnStack = 256;
+
     private readonly Tokenizer _tokenizer;
     private readonly Decoder _utf8 = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: false).GetDecoder();
 
@@ -42,8 +44,8 @@ public sealed class IncrementalDecoder
             return "";
         }
 
-        var characters = new char[count];
+        Span<char> characters = count <= MaxOnStack ? stackalloc char[count] : new char[count];
         var written = _utf8.GetChars(bytes, characters, flush);
-        return new string(characters, 0, written);
+        return new string(characters[..written]);
     }
 }

@@ -11,13 +11,14 @@ namespace Tessera.Engine.Requests;
 internal sealed record HintWait(TimeSpan Patience, TimeProvider TimeProvider, Action<Exception> GaveUp);
 
 /// <summary>
-/// The event channel of one request. Makes sure that exactly one <see cref="FinishedEvent"/> is written, last, whoever ends the request: the step loop, the
+/// The events of one request. Makes sure that exactly one <see cref="FinishedEvent"/> is written, last, whoever ends the request: the step loop, the
 /// hint worker, or a stopping engine. Thread-safe; never blocks.
 /// </summary>
 internal sealed class ResponseStream
 {
     private readonly Lock _lock = new();
-    private readonly Channel<GenerationEvent> _events;
+    private readonly EventQueue _events;
+    private readonly EventDelivery? _delivery;
     private readonly SavingsCalculator _savings;
     private readonly Action<ResponseStream> _completed;
     private readonly TaskCompletionSource<FinishedEvent> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,11 +34,14 @@ internal sealed class ResponseStream
     /// <param name="completed">Called once, after the last event.</param>
     /// <param name="choiceCount">Responses of the request.</param>
     /// <param name="hintWait">How long last events wait for hints; null = without limit.</param>
-    public ResponseStream(int maxTokens, SavingsCalculator savings, Action<ResponseStream> completed, int choiceCount = 1, HintWait? hintWait = null)
+    /// <param name="delivery">Wakes the readers of a step together; null = each event wakes its reader.</param>
+    public ResponseStream(
+        int maxTokens, SavingsCalculator savings, Action<ResponseStream> completed, int choiceCount = 1, HintWait? hintWait = null, EventDelivery? delivery = null)
     {
         // Per response one delta and at most one hint per token, what is flushed after reasoning and answer, its end; and Accepted and Finished.
         Capacity = (choiceCount * ((2 * maxTokens) + 3)) + 2;
-        _events = Channel.CreateBounded<GenerationEvent>(new BoundedChannelOptions(Capacity) { SingleReader = true });
+        _events = new EventQueue(Capacity);
+        _delivery = delivery;
         _savings = savings;
         _completed = completed;
         _choices = [.. Enumerable.Range(0, choiceCount).Select(_ => new ChoiceState())];
@@ -48,7 +52,7 @@ internal sealed class ResponseStream
     public int Capacity { get; }
 
     /// <summary>What the client reads.</summary>
-    public ChannelReader<GenerationEvent> Reader => _events.Reader;
+    public ChannelReader<GenerationEvent> Reader => _events;
 
     /// <summary>The last event, whether or not the client reads it.</summary>
     public Task<FinishedEvent> WhenFinished => _finished.Task;
@@ -56,14 +60,17 @@ internal sealed class ResponseStream
     /// <summary>Whether the last event was written.</summary>
     public bool IsCompleted { get; private set; }
 
-    /// <summary>Writes an event; nothing is written once its response has ended.</summary>
+    /// <summary>
+    /// Writes an event of the step that is committed; nothing is written once its response has ended. The step loop alone: the reader is woken when the loop sends
+    /// its <see cref="EventDelivery"/>.
+    /// </summary>
     public void Publish(GenerationEvent generationEvent)
     {
         lock (_lock)
         {
-            if (!IsCompleted && _choices[generationEvent.Choice].Ending is null)
+            if (!IsCompleted && _choices[generationEvent.Choice].Ending is null && _events.Write(generationEvent))
             {
-                Write(generationEvent);
+                WakeWithStep();
             }
         }
     }
@@ -206,19 +213,33 @@ internal sealed class ResponseStream
             LatentSpanCount = _choices.Sum(choice => choice.Ending!.LatentSpanCount),
             AreHintsDropped = _areHintsDropped,
         };
-        Write(finished);
+        Write(finished, isLast: true);
         IsCompleted = true;
         _patience?.Dispose();
-        _events.Writer.Complete();
         _completed(this);
         _finished.TrySetResult(finished);
     }
 
-    private void Write(GenerationEvent generationEvent)
+    private void Write(GenerationEvent generationEvent, bool isLast = false)
     {
-        if (!_events.Writer.TryWrite(generationEvent))
+        if (_events.Write(generationEvent, isLast))
         {
-            throw new InvalidOperationException($"the event channel of a request is full at {Capacity} events");
+            WakeNow();
         }
     }
+
+    private void WakeWithStep()
+    {
+        if (_delivery is null)
+        {
+            WakeNow();
+        }
+        else
+        {
+            _delivery.Add(_events);
+        }
+    }
+
+    // By itself: what a reader does with a last event may take long.
+    private void WakeNow() => ThreadPool.UnsafeQueueUserWorkItem(_events, preferLocal: false);
 }

@@ -12,10 +12,11 @@ namespace Tessera.Engine.Scheduling;
 /// <param name="kvBytesPerPosition">Bytes of keys and values of one position.</param>
 /// <param name="hints">Reads latent spans; null for none.</param>
 /// <param name="hintWait">How long last events wait for hints.</param>
+/// <param name="delivery">Wakes the readers of events.</param>
 /// <param name="meter">Told about every token.</param>
 /// <param name="timeProvider">Clock.</param>
 internal sealed class SequenceFactory(
-    ModelPackage package, long kvBytesPerPosition, HintWorker? hints, HintWait hintWait, EngineMeter meter, TimeProvider timeProvider)
+    ModelPackage package, long kvBytesPerPosition, HintWorker? hints, HintWait hintWait, EventDelivery delivery, EngineMeter meter, TimeProvider timeProvider)
 {
     private readonly GrammarMasks _masks = new(package.Vocabulary);
     private readonly SavingsCalculator _savings = new(package.Manifest.Latents.TextTokensPerLatent, kvBytesPerPosition);
@@ -25,7 +26,7 @@ internal sealed class SequenceFactory(
     /// <param name="completed">Called once, after its last event.</param>
     public IReadOnlyList<Sequence> Create(GenerationRequest request, Action<ResponseStream> completed)
     {
-        var response = new ResponseStream(request.MaxTokens, _savings, completed, request.N, hintWait);
+        var response = new ResponseStream(request.MaxTokens, _savings, completed, request.N, hintWait, delivery);
         var trace = Activity.Current?.Context ?? default;
         Sequence[] sequences = [.. Enumerable.Range(0, request.N).Select(choice => Create(request, response, choice, trace))];
         foreach (var follower in sequences.Skip(1))

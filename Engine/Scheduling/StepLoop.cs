@@ -11,8 +11,8 @@ namespace Tessera.Engine.Scheduling;
 /// <param name="IsCancel">Whether the request is cancelled; otherwise it is new.</param>
 internal readonly record struct LoopCommand(IReadOnlyList<Sequence> Sequences, bool IsCancel);
 
-/// <summary>What the loop last published about itself; immutable, for any thread.</summary>
-internal sealed record LoopProgress(
+/// <summary>What the loop last published about itself.</summary>
+internal readonly record struct LoopProgress(
     int RunningCount, long PositionsInUse, long PositionsPeak, long PositionsKept, long StepCount, long Timestamp, bool IsIdle)
 {
     /// <summary>Prompt tokens for which a prefix was looked for, and those that were copied.</summary>
@@ -27,6 +27,7 @@ internal sealed class StepLoop(
     ChannelReader<LoopCommand> commands,
     Scheduler scheduler,
     IModelRunner runner,
+    EventDelivery delivery,
     Action<Exception> stepFailed,
     bool checksEveryStep,
     EngineMeter meter,
@@ -47,10 +48,20 @@ internal sealed class StepLoop(
     private int _failedSteps;
     private long _stepCount;
     private long _positionsPeak;
-    private volatile LoopProgress _progress = new(0, 0, 0, 0, 0, timeProvider.GetTimestamp(), IsIdle: false);
+    private readonly Lock _progressLock = new();
+    private LoopProgress _progress = new(0, 0, 0, 0, 0, timeProvider.GetTimestamp(), IsIdle: false);
 
-    /// <summary>The last published progress.</summary>
-    public LoopProgress Progress => _progress;
+    /// <summary>The last published progress; for any thread.</summary>
+    public LoopProgress Progress
+    {
+        get
+        {
+            lock (_progressLock)
+            {
+                return _progress;
+            }
+        }
+    }
 
     /// <summary>Runs a short prompt and one decode step, so that nothing is done for the first time while a client waits.</summary>
     /// <param name="id">Any id that the model knows.</param>
@@ -100,6 +111,7 @@ internal sealed class StepLoop(
         }
 
         Publish(isIdle: true);
+        delivery.SendApart();
     }
 
     // Handles all messages; waits for one when there is nothing to run. False when the commands are closed.
@@ -129,6 +141,7 @@ internal sealed class StepLoop(
 
             scheduler.AssertInvariants();
             Publish(isIdle: true);
+            delivery.SendApart();
             commands.WaitToReadAsync().AsTask().GetAwaiter().GetResult();
             Publish(isIdle: false);
         }
@@ -172,17 +185,16 @@ internal sealed class StepLoop(
 
             return ++_failedSteps < MaxFailedSteps;
         }
+        finally
+        {
+            delivery.Send();
+        }
     }
 
     private void Step()
     {
         scheduler.FreePositions();
-        foreach (var admitted in scheduler.Admit())
-        {
-            Publish(isIdle: false);
-            admitted.Response.Publish(new AcceptedEvent(admitted.Request.PromptPositions));
-        }
-
+        Admit();
         var started = timeProvider.GetTimestamp();
         var step = scheduler.PlanStep();
         var logits = runner.Run(step.Plan);
@@ -198,6 +210,23 @@ internal sealed class StepLoop(
         {
             scheduler.AssertInvariants();
         }
+    }
+
+    private void Admit()
+    {
+        var admitted = scheduler.Admit();
+        if (admitted.Count == 0)
+        {
+            return;
+        }
+
+        Publish(isIdle: false);
+        foreach (var sequence in admitted)
+        {
+            sequence.Response.Publish(new AcceptedEvent(sequence.Request.PromptPositions));
+        }
+
+        delivery.Send();
     }
 
     private void Sample(IReadOnlyList<ScheduledRow> rows, ReadOnlySpan<float> logits)
@@ -264,11 +293,17 @@ internal sealed class StepLoop(
         }
     }
 
-    private void Publish(bool isIdle) =>
-        _progress = new LoopProgress(
+    private void Publish(bool isIdle)
+    {
+        var progress = new LoopProgress(
             scheduler.RunningCount, scheduler.PositionsInUse, _positionsPeak, scheduler.PositionsKept, _stepCount, timeProvider.GetTimestamp(), isIdle)
         {
             PrefixTokens = scheduler.PrefixTokens,
             PreemptionCount = scheduler.PreemptionCount,
         };
+        lock (_progressLock)
+        {
+            _progress = progress;
+        }
+    }
 }
