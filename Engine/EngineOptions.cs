@@ -88,6 +88,19 @@ public sealed record EngineOptions
     /// </summary>
     internal TimeSpan StopPatience { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>These options with those of another's limits that can change while an engine runs: of the queue and of requests.</summary>
+    internal EngineOptions WithLimitsOf(EngineOptions other) => this with
+    {
+        MaxQueuedRequests = other.MaxQueuedRequests,
+        MaxQueuedTokens = other.MaxQueuedTokens,
+        MaxTokensLimit = other.MaxTokensLimit,
+        DefaultMaxTokens = other.DefaultMaxTokens,
+        MaxChoices = other.MaxChoices,
+        MaxTopLogprobs = other.MaxTopLogprobs,
+        MaxLogitBiasEntries = other.MaxLogitBiasEntries,
+        MaxStopTokenIds = other.MaxStopTokenIds,
+    };
+
     /// <summary>Everything wrong with the options: each entry names the option, what is allowed and what was given.</summary>
     public IReadOnlyList<string> FindProblems()
     {

@@ -28,6 +28,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _threadEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private EngineState _state = EngineState.Starting;
+    private volatile EngineOptions _options;
     private volatile Exception? _endedBy;
     private int _isDisposed;
 
@@ -43,7 +44,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         CheckOptions(options);
         CheckRunner(package, runner);
         Package = package;
-        Options = options;
+        _options = options;
         Codebook = codebook;
         _runner = runner;
         _timeProvider = timeProvider;
@@ -53,8 +54,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         _queue = new RequestQueue(options.MaxQueuedRequests, options.MaxQueuedTokens);
         _departures = new DepartureRate(timeProvider);
 
-        // Between two steps every request of queue and slots may come, go and be cancelled once: a message always finds room.
-        _commands = Channel.CreateBounded<LoopCommand>(new BoundedChannelOptions(4 * (options.MaxQueuedRequests + slotCount)) { SingleReader = true });
+        // Bounded by the queue and the slots, whose size may change: every request of theirs comes once and is cancelled at most once.
+        _commands = Channel.CreateUnbounded<LoopCommand>(new UnboundedChannelOptions { SingleReader = true });
         _hints = codebook is null ? null : new HintWorker(codebook, OnFault);
         var hintWait = new HintWait(options.HintPatience, timeProvider, OnFault);
         var delivery = new EventDelivery();
@@ -72,8 +73,8 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>The model.</summary>
     public ModelPackage Package { get; }
 
-    /// <summary>The limits.</summary>
-    public EngineOptions Options { get; }
+    /// <summary>The limits of now.</summary>
+    public EngineOptions Options => _options;
 
     /// <summary>The codebook, for direct use; null for none.</summary>
     public ICodebook? Codebook { get; }
@@ -115,6 +116,16 @@ public sealed class InferenceEngine : IAsyncDisposable
             runner.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Changes the limits that can change while the engine runs; requests that were taken before keep what they have.</summary>
+    /// <param name="changed">Of these, the limits of the queue and of requests; everything else stays.</param>
+    /// <exception cref="ArgumentException">A limit is out of range; nothing has changed.</exception>
+    public void SetLimits(EngineOptions changed)
+    {
+        CheckOptions(changed);
+        _options = _options.WithLimitsOf(changed);
+        _queue.SetBounds(_options.MaxQueuedRequests, _options.MaxQueuedTokens);
     }
 
     /// <summary>Completes when the engine is ready, or will never be: the state says which.</summary>

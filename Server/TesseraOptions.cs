@@ -27,6 +27,9 @@ internal sealed record ServerOptions
     /// <summary>Address to bind. 127.0.0.1: nothing outside the machine gets in unless asked for.</summary>
     public string Host { get; init; } = "127.0.0.1";
 
+    /// <summary>File of options; empty = appsettings.json beside the binaries. A folder that is mounted into a container is read again when it changes.</summary>
+    public string SettingsFile { get; init; } = "";
+
     /// <summary>Port of REST, HTTP/1.1; 0 = any free port.</summary>
     public int RestPort { get; init; } = 8080;
 

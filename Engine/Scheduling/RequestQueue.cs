@@ -8,6 +8,8 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
 {
     private readonly Lock _lock = new();
     private readonly LinkedList<Sequence> _waiting = [];
+    private int _maxRequests = maxRequests;
+    private int _maxTokens = maxTokens;
     private int _reservedRequests;
     private long _reservedTokens;
 
@@ -41,12 +43,21 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
     /// <summary>Sequences that wait; those of a request that is on its way to the engine's thread are not among them yet.</summary>
     public int WaitingCount => _waiting.Count;
 
+    /// <summary>Changes the bounds; who has a place keeps it.</summary>
+    public void SetBounds(int requests, int tokens)
+    {
+        lock (_lock)
+        {
+            (_maxRequests, _maxTokens) = (requests, tokens);
+        }
+    }
+
     /// <summary>Reserves a place; false when the queue is full. A prompt above the token bound waits alone.</summary>
     public bool TryReserve(int promptPositions)
     {
         lock (_lock)
         {
-            if (_reservedRequests >= maxRequests || (_reservedRequests > 0 && _reservedTokens + promptPositions > maxTokens))
+            if (_reservedRequests >= _maxRequests || (_reservedRequests > 0 && _reservedTokens + promptPositions > _maxTokens))
             {
                 return false;
             }
@@ -64,7 +75,7 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         {
             lock (_lock)
             {
-                return _reservedRequests >= maxRequests || (_reservedRequests > 0 && _reservedTokens >= maxTokens);
+                return _reservedRequests >= _maxRequests || (_reservedRequests > 0 && _reservedTokens >= _maxTokens);
             }
         }
     }
@@ -74,7 +85,7 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
     {
         lock (_lock)
         {
-            if (to > from && _reservedRequests > 1 && _reservedTokens - from + to > maxTokens)
+            if (to > from && _reservedRequests > 1 && _reservedTokens - from + to > _maxTokens)
             {
                 return false;
             }

@@ -1,10 +1,11 @@
 using Tessera.Engine;
 using Tessera.Engine.Requests;
+using Tessera.Server.Hosting;
 
 namespace Tessera.Server.Api;
 
 /// <summary>Lets requests in, for both fronts: a place in the queue first, the work of reading a prompt second.</summary>
-internal sealed class Admission(InferenceEngine engine, Readiness readiness, ServerOptions options)
+internal sealed class Admission(InferenceEngine engine, Readiness readiness, LiveOptions options)
 {
     private readonly int _maxPositions = engine.Package.Manifest.Architecture.MaxPositions;
 
@@ -23,7 +24,7 @@ internal sealed class Admission(InferenceEngine engine, Readiness readiness, Ser
     /// <summary>The input with the server's bound on its time.</summary>
     public GenerationInput Bound(GenerationInput input)
     {
-        var most = TimeSpan.FromSeconds(options.RequestSeconds);
+        var most = TimeSpan.FromSeconds(options.Server.RequestSeconds);
         return input with { Timeout = input.Timeout < most ? input.Timeout : most };
     }
 }

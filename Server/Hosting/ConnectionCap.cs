@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Connections;
 namespace Tessera.Server.Hosting;
 
 /// <summary>Bounds the connections of all ports together; the web server's own limit counts each port for itself.</summary>
-/// <param name="most">Connections at once.</param>
-internal sealed class ConnectionCap(int most)
+/// <param name="options">Connections at once.</param>
+internal sealed class ConnectionCap(LiveOptions options)
 {
     private int _count;
 
@@ -15,7 +15,7 @@ internal sealed class ConnectionCap(int most)
     {
         try
         {
-            if (Interlocked.Increment(ref _count) > most)
+            if (Interlocked.Increment(ref _count) > options.Server.MaxConnections)
             {
                 connection.Abort();
                 return;

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace Tessera.Server.Hosting;
@@ -22,6 +23,16 @@ internal static class ConnectionLimits
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(options.HeaderSeconds);
         limits.MinRequestBodyDataRate = SlowestBody;
         limits.MinResponseDataRate = SlowestBody;
+    }
+
+    /// <summary>Sets the limits of one request that may have changed since the server started; before its body is read.</summary>
+    public static void Apply(HttpContext context, ServerOptions options)
+    {
+        context.Features.Set(new BodyTimeout(TimeSpan.FromSeconds(options.BodySeconds)));
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = options.MaxBodyBytes;
+        }
     }
 }
 

@@ -18,12 +18,13 @@ internal static class HelpText
             .AppendLine("       Tessera.Server keys add|list|revoke ...")
             .AppendLine()
             .AppendLine("An option is read from appsettings.json beside the binaries, from the environment")
-            .AppendLine("(TESSERA__Section__Name) and from the command line; the last one wins.")
+            .AppendLine("(TESSERA__Section__Name) and from the command line; the last one wins. The ones with")
+            .AppendLine("an asterisk can change in the file while the server runs.")
             .AppendLine();
         foreach (var option in OptionCatalog.All)
         {
             var shown = option.Show(defaults) is { Length: > 0 } value ? value : "empty";
-            text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.Description).Append(" [").Append(shown).AppendLine("]");
+            text.Append("  --").Append(option.Key.PadRight(width + 2)).Append(option.IsLive ? "* " : "").Append(option.Description).Append(" [").Append(shown).AppendLine("]");
         }
         text.AppendLine();
         foreach (var line in KeysCommand.Usage.Split('\n'))

@@ -11,39 +11,48 @@ namespace Tessera.Server.Hosting;
 /// <param name="Show">The value as text.</param>
 /// <param name="Apply">The options with the value of a text; null when the text is not valid.</param>
 internal sealed record OptionDescriptor(
-    string Key, string Description, string Expected, Func<TesseraOptions, string> Show, Func<TesseraOptions, string, TesseraOptions?> Apply);
+    string Key, string Description, string Expected, Func<TesseraOptions, string> Show, Func<TesseraOptions, string, TesseraOptions?> Apply)
+{
+    /// <summary>Whether a change takes effect while the server runs; others need a restart.</summary>
+    public bool IsLive { get; init; }
+}
 
 /// <summary>Every option there is. What is not in this list is refused by name.</summary>
 internal static class OptionCatalog
 {
+    /// <summary>Key of the option that names the file of the others.</summary>
+    public const string SettingsFileKey = "Server:SettingsFile";
+
     /// <summary>All options in the order of <c>--help</c>.</summary>
     public static IReadOnlyList<OptionDescriptor> All { get; } =
     [
         Text("Server:Host", "address to bind: an IP address or localhost", "an IP address or localhost", o => o.Server.Host,
             (o, v) => v == "localhost" || IPAddress.TryParse(v, out _) ? o with { Server = o.Server with { Host = v } } : null),
+        Text(SettingsFileKey, "file of options, instead of appsettings.json beside the binaries; not in the file itself", "a path", o => o.Server.SettingsFile,
+            (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Server = o.Server with { SettingsFile = v } }),
         Whole("Server:RestPort", "port of REST and the page, HTTP/1.1; 0 = any free port", 0, 65_535, o => o.Server.RestPort,
             (o, v) => o with { Server = o.Server with { RestPort = v } }),
         Whole("Server:GrpcPort", "port of gRPC, HTTP/2 without TLS; 0 = any free port", 0, 65_535, o => o.Server.GrpcPort,
             (o, v) => o with { Server = o.Server with { GrpcPort = v } }),
-        Whole("Server:MaxBodyBytes", "largest request body or gRPC message", 1024, 256 << 20, o => o.Server.MaxBodyBytes,
+        Live("Server:MaxBodyBytes", "largest request body or gRPC message", 1024, 256 << 20, o => o.Server.MaxBodyBytes,
             (o, v) => o with { Server = o.Server with { MaxBodyBytes = v } }),
         Whole("Server:MaxHeaderBytes", "largest header section of a request", 1024, 1 << 20, o => o.Server.MaxHeaderBytes,
             (o, v) => o with { Server = o.Server with { MaxHeaderBytes = v } }),
-        Whole("Server:MaxConnections", "connections at once, both ports together", 1, 1_000_000, o => o.Server.MaxConnections,
+        Live("Server:MaxConnections", "connections at once, both ports together", 1, 1_000_000, o => o.Server.MaxConnections,
             (o, v) => o with { Server = o.Server with { MaxConnections = v } }),
         Whole("Server:HeaderSeconds", "time for the headers of a request to arrive", 1, 3600, o => o.Server.HeaderSeconds,
             (o, v) => o with { Server = o.Server with { HeaderSeconds = v } }),
-        Whole("Server:BodySeconds", "time for the body of a request, or the message of a gRPC call, to arrive", 1, 3600, o => o.Server.BodySeconds,
+        Live("Server:BodySeconds", "time for the body of a request, or the message of a gRPC call, to arrive", 1, 3600, o => o.Server.BodySeconds,
             (o, v) => o with { Server = o.Server with { BodySeconds = v } }),
-        Whole("Server:RequestSeconds", "time from submission after which a request is ended", 1, 86_400, o => o.Server.RequestSeconds,
+        Live("Server:RequestSeconds", "time from submission after which a request is ended", 1, 86_400, o => o.Server.RequestSeconds,
             (o, v) => o with { Server = o.Server with { RequestSeconds = v } }),
         Whole("Server:DrainSeconds", "time for running requests to finish after SIGTERM", 0, 3600, o => o.Server.DrainSeconds,
             (o, v) => o with { Server = o.Server with { DrainSeconds = v } }),
-        Whole("Server:KeepAliveSeconds", "idle time after which a stream gets a comment line", 1, 3600, o => o.Server.KeepAliveSeconds,
+        Live("Server:KeepAliveSeconds", "idle time after which a stream gets a comment line", 1, 3600, o => o.Server.KeepAliveSeconds,
             (o, v) => o with { Server = o.Server with { KeepAliveSeconds = v } }),
-        Whole("Server:StallSeconds", "time without a finished step after which the server is not ready", 1, 86_400, o => o.Server.StallSeconds,
+        Live("Server:StallSeconds", "time without a finished step after which the server is not ready", 1, 86_400, o => o.Server.StallSeconds,
             (o, v) => o with { Server = o.Server with { StallSeconds = v } }),
-        Whole("Server:RestartSeconds", "time without a finished step after which the server is not live either", 1, 86_400, o => o.Server.RestartSeconds,
+        Live("Server:RestartSeconds", "time without a finished step after which the server is not live either", 1, 86_400, o => o.Server.RestartSeconds,
             (o, v) => o with { Server = o.Server with { RestartSeconds = v } }),
         Text("Server:LogLevel", "least level that is logged; prompts and outputs only at Trace", string.Join(", ", Enum.GetNames<LogLevel>()),
             o => o.Server.LogLevel.ToString(),
@@ -53,9 +62,9 @@ internal static class OptionCatalog
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Security = o.Security with { KeyFile = v } }),
         Flag("Security:AllowOpen", "whether an address beyond loopback may be bound without API keys", o => o.Security.AllowOpen,
             (o, v) => o with { Security = o.Security with { AllowOpen = v } }),
-        Whole("Security:RequestsPerMinute", "requests per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.RequestsPerMinute,
+        Live("Security:RequestsPerMinute", "requests per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.RequestsPerMinute,
             (o, v) => o with { Security = o.Security with { RequestsPerMinute = v } }),
-        Whole("Security:TokensPerMinute", "prompt and completion tokens per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.TokensPerMinute,
+        Live("Security:TokensPerMinute", "prompt and completion tokens per minute for each key; 0 = no limit", 0, int.MaxValue, o => o.Security.TokensPerMinute,
             (o, v) => o with { Security = o.Security with { TokensPerMinute = v } }),
         Text("Telemetry:OtlpEndpoint", "address of an OpenTelemetry collector, http://host:4318; empty = nothing is sent", "an http or https address",
             o => o.Telemetry.OtlpEndpoint,
@@ -79,9 +88,9 @@ internal static class OptionCatalog
             (o, v) => v.Contains('\0', StringComparison.Ordinal) ? null : o with { Model = new ModelOptions { Package = v } }),
         Whole("Engine:MaxSlots", "sequences that run at once", 1, 1024, o => o.Engine.MaxSlots,
             (o, v) => o with { Engine = o.Engine with { MaxSlots = v } }),
-        Whole("Engine:MaxQueuedRequests", "requests that may wait; more are refused", 1, 1_000_000, o => o.Engine.MaxQueuedRequests,
+        Live("Engine:MaxQueuedRequests", "requests that may wait; more are refused", 1, 1_000_000, o => o.Engine.MaxQueuedRequests,
             (o, v) => o with { Engine = o.Engine with { MaxQueuedRequests = v } }),
-        Whole("Engine:MaxQueuedTokens", "prompt tokens that may wait; more are refused", 1, int.MaxValue, o => o.Engine.MaxQueuedTokens,
+        Live("Engine:MaxQueuedTokens", "prompt tokens that may wait; more are refused", 1, int.MaxValue, o => o.Engine.MaxQueuedTokens,
             (o, v) => o with { Engine = o.Engine with { MaxQueuedTokens = v } }),
         Whole("Engine:MaxKvPositions", "positions in the KV cache; 0 = slots x the model's positions", 0, int.MaxValue, o => o.Engine.MaxKvPositions,
             (o, v) => o with { Engine = o.Engine with { MaxKvPositions = v } }),
@@ -96,17 +105,17 @@ internal static class OptionCatalog
             o => o.Engine.PrefixCacheEntries, (o, v) => o with { Engine = o.Engine with { PrefixCacheEntries = v } }),
         Whole("Engine:PrefixCacheMiB", "most memory of kept prompts, in MiB", 0, 1_000_000, o => o.Engine.PrefixCacheMiB,
             (o, v) => o with { Engine = o.Engine with { PrefixCacheMiB = v } }),
-        Whole("Engine:MaxTokensLimit", "most tokens that a request may ask for", 1, 1_000_000, o => o.Engine.MaxTokensLimit,
+        Live("Engine:MaxTokensLimit", "most tokens that a request may ask for", 1, 1_000_000, o => o.Engine.MaxTokensLimit,
             (o, v) => o with { Engine = o.Engine with { MaxTokensLimit = v } }),
-        Whole("Engine:DefaultMaxTokens", "tokens generated when a request does not say", 1, 1_000_000, o => o.Engine.DefaultMaxTokens,
+        Live("Engine:DefaultMaxTokens", "tokens generated when a request does not say", 1, 1_000_000, o => o.Engine.DefaultMaxTokens,
             (o, v) => o with { Engine = o.Engine with { DefaultMaxTokens = v } }),
-        Whole("Engine:MaxChoices", "most responses that a request may ask for (n)", 1, 1024, o => o.Engine.MaxChoices,
+        Live("Engine:MaxChoices", "most responses that a request may ask for (n)", 1, 1024, o => o.Engine.MaxChoices,
             (o, v) => o with { Engine = o.Engine with { MaxChoices = v } }),
-        Whole("Engine:MaxTopLogprobs", "most alternatives for each token that a request may ask for", 0, 1000, o => o.Engine.MaxTopLogprobs,
+        Live("Engine:MaxTopLogprobs", "most alternatives for each token that a request may ask for", 0, 1000, o => o.Engine.MaxTopLogprobs,
             (o, v) => o with { Engine = o.Engine with { MaxTopLogprobs = v } }),
-        Whole("Engine:MaxLogitBiasEntries", "most ids that a request may bias", 0, 100_000, o => o.Engine.MaxLogitBiasEntries,
+        Live("Engine:MaxLogitBiasEntries", "most ids that a request may bias", 0, 100_000, o => o.Engine.MaxLogitBiasEntries,
             (o, v) => o with { Engine = o.Engine with { MaxLogitBiasEntries = v } }),
-        Whole("Engine:MaxStopTokenIds", "most stop ids of a request", 0, 1000, o => o.Engine.MaxStopTokenIds,
+        Live("Engine:MaxStopTokenIds", "most stop ids of a request", 0, 1000, o => o.Engine.MaxStopTokenIds,
             (o, v) => o with { Engine = o.Engine with { MaxStopTokenIds = v } }),
         Whole("Engine:Threads", "threads of the runtime; 0 = the machine's cores", 0, 1024, o => o.Engine.Threads,
             (o, v) => o with { Engine = o.Engine with { Threads = v } }),
@@ -134,6 +143,10 @@ internal static class OptionCatalog
             int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max
                 ? apply(o, value)
                 : null);
+
+    private static OptionDescriptor Live(
+        string key, string description, int min, int max, Func<TesseraOptions, int> show, Func<TesseraOptions, int, TesseraOptions> apply) =>
+        Whole(key, description, min, max, show, apply) with { IsLive = true };
 
     private static OptionDescriptor Flag(
         string key, string description, Func<TesseraOptions, bool> show, Func<TesseraOptions, bool, TesseraOptions> apply) =>

@@ -6,23 +6,44 @@ namespace Tessera.Server.Hosting;
 internal static class OptionsReader
 {
     /// <summary>Reads and checks all options.</summary>
-    /// <param name="settingsFile">Path of appsettings.json; may not exist.</param>
+    /// <param name="settingsFile">Path of appsettings.json, unless another file is named; may not exist.</param>
     /// <param name="environment">Environment variables.</param>
     /// <param name="args">Command line.</param>
     /// <param name="problems">Every problem, one line each, naming the option; empty when the options are valid.</param>
     public static TesseraOptions Read(string settingsFile, IDictionary environment, IReadOnlyList<string> args, out IReadOnlyList<string> problems)
     {
         var found = new List<string>();
-        IEnumerable<OptionSetting> settings =
-        [
-            .. OptionSources.FromFile(settingsFile, found),
-            .. OptionSources.FromEnvironment(environment),
-            .. OptionSources.FromCommandLine(args, found),
-        ];
+        IReadOnlyList<OptionSetting> outside = [.. OptionSources.FromEnvironment(environment), .. OptionSources.FromCommandLine(args, found)];
+        IReadOnlyList<OptionSetting> inside = OptionSources.FromFile(Named(outside) ?? settingsFile, found);
+        CheckSettingsFile(outside, inside, found);
+        IEnumerable<OptionSetting> settings = [.. inside, .. outside];
         var options = settings.Aggregate(new TesseraOptions(), (current, setting) => Apply(current, setting, found));
         CheckTogether(options, found);
         problems = found;
         return options;
+    }
+
+    /// <summary>The file that <see cref="Read"/> reads.</summary>
+    /// <inheritdoc cref="Read" path="/param"/>
+    public static string SettingsFile(string settingsFile, IDictionary environment, IReadOnlyList<string> args) =>
+        Named([.. OptionSources.FromEnvironment(environment), .. OptionSources.FromCommandLine(args, [])]) ?? settingsFile;
+
+    private static string? Named(IReadOnlyList<OptionSetting> settings) => settings.LastOrDefault(IsSettingsFile) is { Value.Length: > 0 } named ? named.Value : null;
+
+    private static bool IsSettingsFile(OptionSetting setting) => string.Equals(setting.Key, OptionCatalog.SettingsFileKey, StringComparison.OrdinalIgnoreCase);
+
+    // A file that was named must be there: limits that were not mounted must not be the defaults.
+    private static void CheckSettingsFile(IReadOnlyList<OptionSetting> outside, IReadOnlyList<OptionSetting> inside, List<string> problems)
+    {
+        if (Named(outside) is { } named && !File.Exists(named))
+        {
+            problems.Add($"{OptionCatalog.SettingsFileKey}: expected a file, found none at '{named}'");
+        }
+
+        if (inside.FirstOrDefault(IsSettingsFile) is { } own)
+        {
+            problems.Add($"{OptionCatalog.SettingsFileKey}: expected in the environment or on the command line, found in {own.Origin}");
+        }
     }
 
     private static TesseraOptions Apply(TesseraOptions options, OptionSetting setting, List<string> problems)

@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
+using Tessera.Engine;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Hosting;
 
 /// <summary>Takes over changed keys and limits while the server runs: when a file has changed, and on SIGHUP at once.</summary>
-internal sealed class ReloadService(KeyStore keys, OptionsReload options, ILogger<ReloadService> logger) : BackgroundService
+internal sealed class ReloadService(KeyStore keys, OptionsReload reload, LiveOptions options, InferenceEngine engine, ILogger<ReloadService> logger) : BackgroundService
 {
     // A revoked key stops working within about this time; looking at two files costs microseconds.
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -44,10 +45,13 @@ internal sealed class ReloadService(KeyStore keys, OptionsReload options, ILogge
 
     private void ReloadOptions(bool isForced)
     {
-        if (options.Read(isForced, out var problems) is { } changed)
+        if (reload.Read(isForced, out var problems) is { } read)
         {
-            keys.SetDefaults(new(changed.Security.RequestsPerMinute, changed.Security.TokensPerMinute));
-            Log.OptionsReloaded(logger, changed.Security.RequestsPerMinute, changed.Security.TokensPerMinute);
+            var change = options.TakeOver(read);
+            var now = options.Current;
+            engine.SetLimits(now.Engine);
+            keys.SetDefaults(new(now.Security.RequestsPerMinute, now.Security.TokensPerMinute));
+            Log.OptionsReloaded(logger, Join(change.Taken), Join(change.Waiting));
         }
 
         foreach (var problem in problems)
@@ -55,6 +59,8 @@ internal sealed class ReloadService(KeyStore keys, OptionsReload options, ILogge
             Log.ReloadRefused(logger, problem);
         }
     }
+
+    private static string Join(IReadOnlyList<string> options) => options.Count == 0 ? "nothing" : string.Join(", ", options);
 }
 
 /// <summary>Reads the options again from where they came from.</summary>
@@ -62,7 +68,7 @@ internal sealed class ReloadService(KeyStore keys, OptionsReload options, ILogge
 /// <param name="read">Reads all sources; gives the problems.</param>
 internal sealed class OptionsReload(string settingsFile, Func<(TesseraOptions Options, IReadOnlyList<string> Problems)> read)
 {
-    private DateTime _changed = Stamp(settingsFile);
+    private FileStamp _stamp = settingsFile.Length == 0 ? default : FileStamp.Of(settingsFile);
 
     /// <summary>Options that never change.</summary>
     public static OptionsReload None { get; } = new("", () => throw new InvalidOperationException("there is nothing to read again"));
@@ -71,16 +77,20 @@ internal sealed class OptionsReload(string settingsFile, Func<(TesseraOptions Op
     public TesseraOptions? Read(bool isForced, out IReadOnlyList<string> problems)
     {
         problems = [];
-        var changed = Stamp(settingsFile);
-        if (settingsFile.Length == 0 || (changed == _changed && !isForced))
+        if (settingsFile.Length == 0)
         {
             return null;
         }
 
-        _changed = changed;
+        // Taken first: a change while the file is read is then seen the next time. A wrong file is reported once, not every second.
+        var stamp = FileStamp.Of(settingsFile);
+        if (stamp == _stamp && !isForced)
+        {
+            return null;
+        }
+
+        _stamp = stamp;
         (var options, problems) = read();
         return problems.Count == 0 ? options : null;
     }
-
-    private static DateTime Stamp(string path) => path.Length == 0 ? default : File.GetLastWriteTimeUtc(path);
 }

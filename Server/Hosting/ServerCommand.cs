@@ -45,7 +45,7 @@ internal sealed record ServerCommand(string BaseDirectory, IDictionary Environme
 
     private string SettingsFile => Path.Combine(BaseDirectory, "appsettings.json");
 
-    private OptionsReload NewReload(IReadOnlyList<string> args) => new(SettingsFile, () =>
+    private OptionsReload NewReload(IReadOnlyList<string> args) => new(OptionsReader.SettingsFile(SettingsFile, Environment, args), () =>
     {
         var options = OptionsReader.Read(SettingsFile, Environment, args, out var problems);
         return (options, problems);

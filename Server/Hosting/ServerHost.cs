@@ -47,9 +47,10 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         var listeners = new Listeners(options.Server.Host);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options.Server, listeners));
+        var live = new LiveOptions(options);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, live, listeners));
         ConfigureLogging(builder.Logging, options.Server.LogLevel, configureLogging);
-        ConfigureServices(builder.Services, options, engine);
+        ConfigureServices(builder.Services, live, engine);
         builder.Services.AddSingleton(keys).AddSingleton(reload).AddSingleton<AccessControl>().AddHostedService<ReloadService>();
 
         if (endsAtSecondSignal)
@@ -101,11 +102,12 @@ internal sealed class ServerHost : IAsyncDisposable
         await _engine.DisposeAsync().ConfigureAwait(false);
     }
 
-    private static void ConfigureKestrel(KestrelServerOptions kestrel, ServerOptions options, Listeners listeners)
+    private static void ConfigureKestrel(KestrelServerOptions kestrel, LiveOptions live, Listeners listeners)
     {
         kestrel.AddServerHeader = false;
+        var options = live.Server;
         ConnectionLimits.Apply(kestrel.Limits, options);
-        var cap = new ConnectionCap(options.MaxConnections);
+        var cap = new ConnectionCap(live);
         kestrel.Listen(listeners.Address, options.RestPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http1;
@@ -140,15 +142,14 @@ internal sealed class ServerHost : IAsyncDisposable
         });
     }
 
-    private static void ConfigureServices(IServiceCollection services, TesseraOptions options, InferenceEngine engine)
+    private static void ConfigureServices(IServiceCollection services, LiveOptions live, InferenceEngine engine)
     {
         services.AddRouting();
-        services.AddSingleton(options);
-        services.AddSingleton(options.Server);
+        services.AddSingleton(live);
         services.AddSingleton(engine);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<Readiness>();
-        AddMetrics(services, options, engine);
+        AddMetrics(services, live.Current, engine);
         services.AddSingleton<InfoReport>();
         services.AddSingleton<TokenOperations>();
         services.AddSingleton<LatentOperations>();
@@ -157,7 +158,7 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddHostedService<Watchdog>();
         services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         // Draining has its own bound; what follows it is only the writing of final events.
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.Server.DrainSeconds + 10));
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(live.Server.DrainSeconds + 10));
     }
 
     private static void AddMetrics(IServiceCollection services, TesseraOptions options, InferenceEngine engine)

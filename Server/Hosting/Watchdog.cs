@@ -4,7 +4,7 @@ using Tessera.Server.Telemetry;
 namespace Tessera.Server.Hosting;
 
 /// <summary>Says when a step hangs, and when it has come back: a server that only stops answering leaves nobody a hint.</summary>
-internal sealed class Watchdog(InferenceEngine engine, ServerOptions options, ServerMetrics metrics, ILogger<Watchdog> logger) : BackgroundService
+internal sealed class Watchdog(InferenceEngine engine, LiveOptions options, ServerMetrics metrics, ILogger<Watchdog> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
@@ -17,7 +17,7 @@ internal sealed class Watchdog(InferenceEngine engine, ServerOptions options, Se
         {
             var status = engine.GetStatus();
             var wasStalled = isStalled;
-            isStalled = status.SinceLastProgress > TimeSpan.FromSeconds(options.StallSeconds);
+            isStalled = status.SinceLastProgress > TimeSpan.FromSeconds(options.Server.StallSeconds);
             if (isStalled && !wasStalled)
             {
                 metrics.RecordStall();

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Tessera.Server.Hosting;
 
 namespace Tessera.Server.Security;
 
@@ -15,13 +16,13 @@ internal sealed class KeyStore
     private readonly Lock _lock = new();
     private volatile Dictionary<string, KeyRecord> _keys = [];
     private RateDefaults _defaults;
-    private (DateTime Changed, long Length) _stamp;
+    private FileStamp _stamp;
 
     /// <summary>Opens the store.</summary>
     /// <param name="path">The file; null = no keys are configured, and everybody who can reach the server may use it.</param>
     /// <param name="defaults">Limits of callers that have none of their own.</param>
     /// <param name="timeProvider">Clock.</param>
-    /// <exception cref="Hosting.StartException">The file is missing or wrong.</exception>
+    /// <exception cref="StartException">The file is missing or wrong.</exception>
     public KeyStore(string? path, RateDefaults defaults, TimeProvider timeProvider)
     {
         _path = path;
@@ -52,12 +53,12 @@ internal sealed class KeyStore
 
     /// <summary>Reads the file again when it has changed.</summary>
     /// <returns>Whether it was read.</returns>
-    /// <exception cref="Hosting.StartException">It is missing or wrong now; what was read before stays in force.</exception>
+    /// <exception cref="StartException">It is missing or wrong now; what was read before stays in force.</exception>
     public bool ReloadIfChanged()
     {
         lock (_lock)
         {
-            if (_path is null || Stamp(_path) == _stamp)
+            if (_path is null || FileStamp.Of(_path) == _stamp)
             {
                 return false;
             }
@@ -82,7 +83,7 @@ internal sealed class KeyStore
         if (_path is not null)
         {
             // Taken first: a change while the file is read is then seen the next time. A wrong file is reported once, not every second.
-            _stamp = Stamp(_path);
+            _stamp = FileStamp.Of(_path);
             var records = KeyFile.Read(_path);
             ConfigureLimits(records);
             _keys = records.ToDictionary(record => record.Id, StringComparer.Ordinal);
@@ -100,21 +101,6 @@ internal sealed class KeyStore
         }
 
         Anonymous.Limits.Configure(_defaults.RequestsPerMinute, _defaults.TokensPerMinute);
-    }
-
-    private static (DateTime Changed, long Length) Stamp(string path)
-    {
-        try
-        {
-            var file = new FileInfo(path);
-            // A secret that is mounted is a link whose target is swapped.
-            file = file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
-            return (file.LastWriteTimeUtc, file.Length);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return default;
-        }
     }
 }
 

@@ -41,8 +41,8 @@ internal static partial class Log
     public static partial void ReloadRefused(ILogger logger, string problem);
 
     /// <summary>Changed limits are in force.</summary>
-    [LoggerMessage(13, LogLevel.Information, "The options were read again: {Requests} requests and {Tokens} tokens per minute for each key; others need a restart")]
-    public static partial void OptionsReloaded(ILogger logger, int requests, int tokens);
+    [LoggerMessage(13, LogLevel.Information, "The options were read again; changed: {Taken}; needs a restart: {Waiting}")]
+    public static partial void OptionsReloaded(ILogger logger, string taken, string waiting);
 
     /// <summary>The step loop makes no progress.</summary>
     [LoggerMessage(14, LogLevel.Error, "The model has made no progress for {Seconds:0.0} seconds; {Running} requests run and {Waiting} wait")]

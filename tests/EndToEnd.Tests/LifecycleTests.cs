@@ -2,12 +2,15 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Nodes;
 using Tessera.EndToEnd.Tests.Support;
+using Tessera.Protos.Grpc;
+using Tessera.Protos.V1;
 using Tessera.Testing;
 
 namespace Tessera.EndToEnd.Tests;
 
-/// <summary>What happens to a running server from outside: signals, changed keys.</summary>
+/// <summary>What happens to a running server from outside: signals, changed keys, changed limits.</summary>
 public sealed class LifecycleTests : IDisposable
 {
     private const int Hangup = 1;
@@ -55,6 +58,62 @@ public sealed class LifecycleTests : IDisposable
 
         Assert.Equal(0, exitCode);
         Assert.Empty(errors);
+    }
+
+    [Fact]
+    public async Task Settings_FileChangesWhileItRuns_NewLimitsHoldOnBothFrontsAndWrongOnesAreNamed()
+    {
+        Write("""{ "Engine": { "MaxTokensLimit": 50, "MaxChoices": 2 }, "Server": { "MaxBodyBytes": 4096 } }""");
+        await using var server = await ServerProcess.StartAsync("--Server:SettingsFile", _folder["settings.json"]);
+        Assert.Equal((50, 2, 4096), await LimitsAsync(server));
+
+        Write("""{ "Engine": { "MaxTokensLimit": 60, "MaxChoices": 3, "MaxSlots": 4 }, "Server": { "MaxBodyBytes": 2048 } }""");
+        await ReadUntilAsync(server, "changed: Server:MaxBodyBytes 2048, Engine:MaxTokensLimit 60, Engine:MaxChoices 3; needs a restart: Engine:MaxSlots");
+        Assert.Equal((60, 3, 2048), await LimitsAsync(server));
+        await AssertInForceAsync(server, maxTokens: 60, maxBodyBytes: 2048);
+
+        // One wrong value: nothing of the file is taken over.
+        Write("""{ "Engine": { "MaxTokensLimit": -1, "MaxChoices": 1 }, "Server": { "MaxBodyBytes": 8192 } }""");
+        await ReadUntilAsync(server, "A change was not taken over: Engine:MaxTokensLimit: expected a whole number from 1 to 1000000, found '-1' (settings.json)");
+        Assert.Equal((60, 3, 2048), await LimitsAsync(server));
+        await AssertInForceAsync(server, maxTokens: 60, maxBodyBytes: 2048);
+    }
+
+    // Whole at once, as a mounted file is swapped: a server must not read half of it.
+    private void Write(string settings)
+    {
+        File.WriteAllText(_folder["next.json"], settings);
+        File.Move(_folder["next.json"], _folder["settings.json"], overwrite: true);
+    }
+
+    private static async Task<(int MaxTokens, int MaxN, int MaxBodyBytes)> LimitsAsync(ServerProcess server)
+    {
+        var rest = JsonNode.Parse(await server.Http.GetStringAsync("/info"))!["limits"]!;
+        using var client = new GrpcClient(server.Grpc);
+        var grpc = (await client.UnaryAsync("/tessera.v1.Inference/GetInfo", new GetInfoRequest(), GetInfoResponse.Parser)).Limits;
+        var limits = ((int)rest["max_tokens"]!, (int)rest["max_n"]!, (int)rest["max_body_bytes"]!);
+        Assert.Equal(limits, ((int)grpc["max_tokens"], (int)grpc["max_n"], (int)grpc["max_body_bytes"]));
+        return limits;
+    }
+
+    private static async Task AssertInForceAsync(ServerProcess server, int maxTokens, int maxBodyBytes)
+    {
+        string Body(int tokens, int bytes) => $$"""{"prompt":"a","max_tokens":{{tokens}}}""".PadRight(bytes);
+        foreach (var (tokens, bytes, status) in ((int, int, HttpStatusCode)[])
+            [(maxTokens, maxBodyBytes, HttpStatusCode.OK), (maxTokens + 1, 0, HttpStatusCode.BadRequest), (1, maxBodyBytes + 1, HttpStatusCode.RequestEntityTooLarge)])
+        {
+            using var content = new StringContent(Body(tokens, bytes), Encoding.UTF8, "application/json");
+            using var response = await server.Http.PostAsync("/v1/completions", content);
+            Assert.Equal(status, response.StatusCode);
+        }
+
+        using var client = new GrpcClient(server.Grpc);
+        Task<GenerateResponse> GenerateAsync(int tokens, int characters) => client.UnaryAsync(
+            "/tessera.v1.Inference/GenerateOnce", new GenerateRequest { Prompt = "a", MaxTokens = (uint)tokens, CacheSalt = new string('s', characters) }, GenerateResponse.Parser);
+        Assert.NotEmpty((await GenerateAsync(maxTokens, 0)).Choices);
+        var wrong = await Assert.ThrowsAsync<GrpcStatusException>(() => GenerateAsync(maxTokens + 1, 0));
+        Assert.Equal((GrpcStatusCode.InvalidArgument, $"max_tokens: must be a whole number from 1 to {maxTokens}; got {maxTokens + 1}"), (wrong.Code, wrong.Detail));
+        Assert.Equal(GrpcStatusCode.ResourceExhausted, (await Assert.ThrowsAsync<GrpcStatusException>(() => GenerateAsync(1, maxBodyBytes))).Code);
     }
 
     private static async Task SendForeverAsync(Socket socket)

@@ -1,4 +1,5 @@
 using Tessera.Protos.Grpc;
+using Tessera.Server.Hosting;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
@@ -9,7 +10,7 @@ internal sealed class GrpcDispatcher
 {
     private readonly Dictionary<string, GrpcMethod> _methods;
     private readonly HashSet<string> _services;
-    private readonly int _maxMessageBytes;
+    private readonly LiveOptions _options;
     private readonly TimeProvider _timeProvider;
     private readonly AccessControl _access;
     private readonly ServerMetrics _metrics;
@@ -17,17 +18,17 @@ internal sealed class GrpcDispatcher
 
     /// <summary>Creates the dispatcher.</summary>
     /// <param name="methods">All methods of the server.</param>
-    /// <param name="maxMessageBytes">Largest message in either direction.</param>
+    /// <param name="options">Bounds of a call.</param>
     /// <param name="timeProvider">Clock of deadlines.</param>
     /// <param name="access">Decides who may call.</param>
     /// <param name="metrics">Told about every call.</param>
     /// <param name="logger">One line per call.</param>
     public GrpcDispatcher(
-        IReadOnlyList<GrpcMethod> methods, int maxMessageBytes, TimeProvider timeProvider, AccessControl access, ServerMetrics metrics, ILogger logger)
+        IReadOnlyList<GrpcMethod> methods, LiveOptions options, TimeProvider timeProvider, AccessControl access, ServerMetrics metrics, ILogger logger)
     {
         _methods = methods.ToDictionary(method => method.Path, StringComparer.Ordinal);
         _services = methods.Select(method => method.Service).ToHashSet(StringComparer.Ordinal);
-        _maxMessageBytes = maxMessageBytes;
+        _options = options;
         _timeProvider = timeProvider;
         _access = access;
         _metrics = metrics;
@@ -66,7 +67,8 @@ internal sealed class GrpcDispatcher
     private async Task<GrpcStatus> RunAsync(HttpContext context, GrpcStatus? refused)
     {
         refused = ReadTimeout(context.Request, out var timeout) ?? refused;
-        using var call = new GrpcServerCall(context, _maxMessageBytes, timeout, _timeProvider);
+        ConnectionLimits.Apply(context, _options.Server);
+        using var call = new GrpcServerCall(context, _options.Server.MaxBodyBytes, timeout, _timeProvider);
         var status = refused ?? await CallAsync(call, context).ConfigureAwait(false);
         if (!call.IsClientGone)
         {

@@ -12,16 +12,11 @@ internal static class GrpcPipeline
     {
         var dispatcher = new GrpcDispatcher(
             GrpcMethods.Create(services),
-            services.GetRequiredService<ServerOptions>().MaxBodyBytes,
+            services.GetRequiredService<LiveOptions>(),
             services.GetRequiredService<TimeProvider>(),
             services.GetRequiredService<AccessControl>(),
             services.GetRequiredService<ServerMetrics>(),
             services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Grpc"));
-        var bodyTimeout = new BodyTimeout(TimeSpan.FromSeconds(services.GetRequiredService<ServerOptions>().BodySeconds));
-        return context =>
-        {
-            context.Features.Set(bodyTimeout);
-            return dispatcher.HandleAsync(context);
-        };
+        return dispatcher.HandleAsync;
     }
 }

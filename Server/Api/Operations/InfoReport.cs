@@ -7,7 +7,7 @@ using Tessera.Server.Hosting;
 namespace Tessera.Server.Api.Operations;
 
 /// <summary>What <c>/info</c> and <c>GetInfo</c> say: the model, the engine's state, the limits, the process.</summary>
-internal sealed class InfoReport(InferenceEngine engine, TesseraOptions options, TokenOperations tokens, LatentOperations latents, TimeProvider timeProvider)
+internal sealed class InfoReport(InferenceEngine engine, LiveOptions live, TokenOperations tokens, LatentOperations latents, TimeProvider timeProvider)
 {
     private readonly long _started = timeProvider.GetTimestamp();
     private readonly DateTimeOffset _loaded = timeProvider.GetUtcNow();
@@ -43,7 +43,9 @@ internal sealed class InfoReport(InferenceEngine engine, TesseraOptions options,
         StateName(status.State), status.RunningCount, status.WaitingCount, status.KvPositionsInUse, status.KvPositionsCapacity,
         status.KvBytesInUse, status.KvBytesPeak, engine.KvBytesPerPosition, status.StepCount, status.SinceLastProgress.TotalMilliseconds);
 
-    private LimitInfo Limits(Manifest manifest) => new(
+    private LimitInfo Limits(Manifest manifest) => Limits(manifest, live.Current);
+
+    private LimitInfo Limits(Manifest manifest, TesseraOptions options) => new(
         manifest.Architecture.MaxPositions, options.Engine.MaxTokensLimit, Math.Min(options.Engine.DefaultMaxTokens, options.Engine.MaxTokensLimit),
         options.Engine.MaxSlots, options.Engine.MaxQueuedRequests, options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk,
         options.Server.MaxBodyBytes, JsonBody.MaxDepth, Math.Min(options.Engine.MaxChoices, options.Engine.MaxSlots), options.Engine.MaxTopLogprobs,

@@ -2,13 +2,14 @@ using System.Runtime.InteropServices;
 using Tessera.Engine;
 using Tessera.Engine.Requests;
 using Tessera.Server.Api.Gathering;
+using Tessera.Server.Hosting;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
 
 /// <summary>What all generating routes do: read, validate, submit, send whole or streamed.</summary>
 internal sealed class GenerationEndpoint(
-    IGenerationApi api, InferenceEngine engine, Admission admission, ServerOptions options, TimeProvider timeProvider, ILogger<GenerationEndpoint> logger)
+    IGenerationApi api, InferenceEngine engine, Admission admission, LiveOptions options, TimeProvider timeProvider, ILogger<GenerationEndpoint> logger)
 {
     /// <summary>Answers a request.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -38,7 +39,7 @@ internal sealed class GenerationEndpoint(
             var response = new GatheredResponse(generation.Request, engine.Package.Vocabulary);
             var writer = api.CreateWriter(new(generation.Request, parsed, engine.Package, timeProvider.GetUtcNow().ToUnixTimeSeconds()));
             await (parsed.Stream
-                ? ResponseStreaming.WriteAsync(context, writer, response, generation, options, timeProvider, logger)
+                ? ResponseStreaming.WriteAsync(context, writer, response, generation, options.Server, timeProvider, logger)
                 : WriteWholeAsync(context, writer, response, generation)).ConfigureAwait(false);
         }
         finally

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http.Features;
 using Tessera.Server.Hosting;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
@@ -14,9 +15,9 @@ internal static class RestPipeline
     {
         var logger = services.GetRequiredService<ILoggerFactory>().CreateLogger("Tessera.Server.Rest");
         var metrics = services.GetRequiredService<ServerMetrics>();
-        var bodyTimeout = new BodyTimeout(TimeSpan.FromSeconds(services.GetRequiredService<ServerOptions>().BodySeconds));
+        var options = services.GetRequiredService<LiveOptions>();
         var app = new ApplicationBuilder(services);
-        app.Use(next => context => HandleAsync(context, next, metrics, bodyTimeout, logger));
+        app.Use(next => context => HandleAsync(context, next, metrics, options, logger));
         app.UseRouting();
         var access = services.GetRequiredService<AccessControl>();
         app.Use(next => context => CheckAccessAsync(context, next, access));
@@ -25,10 +26,10 @@ internal static class RestPipeline
         return app.Build();
     }
 
-    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ServerMetrics metrics, BodyTimeout bodyTimeout, ILogger logger)
+    private static async Task HandleAsync(HttpContext context, RequestDelegate next, ServerMetrics metrics, LiveOptions options, ILogger logger)
     {
         var telemetry = RequestTelemetry.BeginRest(context, metrics);
-        context.Features.Set(bodyTimeout);
+        ConnectionLimits.Apply(context, options.Server);
         try
         {
             if (RequestIds.Take(context) is { } refused)
@@ -107,7 +108,7 @@ internal static class RestPipeline
         {
             return new(ErrorKind.InvalidBody, "body: expected what the request's headers promise, found something else or an early end");
         }
-        var limit = context.RequestServices.GetRequiredService<ServerOptions>().MaxBodyBytes;
+        var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
         var found = context.Request.ContentLength is { } length ? $"{length}" : "more";
         return new(ErrorKind.TooLarge, $"body: expected at most {limit} bytes, found {found}");
     }

@@ -118,6 +118,38 @@ public sealed class BatchingTests
         Assert.IsType<SubmitResult.Accepted>(harness.Engine.Submit(harness.Request()));
     }
 
+    [Fact]
+    public async Task SetLimits_WhileRequestsRunAndWait_HoldFromThenOnAndTheRestStays()
+    {
+        await using var harness = await EngineHarness.StartAsync(new EngineOptions { MaxSlots = 1, MaxQueuedRequests = 1 });
+        using var gate = new StepGate();
+        harness.Runner.BeforeRun = _ => gate.Pass();
+        var running = harness.Submit(harness.Request());
+        await gate.WhenArrivedAsync();
+        var accepted = new List<Generation> { running, harness.Submit(harness.Request()) };
+        Assert.IsType<SubmitResult.Full>(harness.Engine.Submit(harness.Request()));
+
+        harness.Engine.SetLimits(new EngineOptions { MaxSlots = 9, MaxQueuedRequests = 40, MaxChoices = 3 });
+
+        // Many more than the queue had places for at the start.
+        accepted.AddRange(Enumerable.Range(0, 39).Select(_ => harness.Submit(harness.Request())));
+        Assert.IsType<SubmitResult.Full>(harness.Engine.Submit(harness.Request()));
+        harness.Engine.SetLimits(new EngineOptions { MaxQueuedRequests = 1 });
+        Assert.IsType<SubmitResult.Full>(harness.Engine.Submit(harness.Request()));
+        Assert.Throws<ArgumentException>(() => harness.Engine.SetLimits(new EngineOptions { MaxQueuedRequests = 0 }));
+        Assert.Equal(new EngineOptions { MaxSlots = 1, MaxQueuedRequests = 1 }, harness.Engine.Options);
+        foreach (var generation in accepted.Skip(20))
+        {
+            generation.Cancel();
+        }
+
+        gate.Open();
+        var reasons = (await Task.WhenAll(accepted.Select(Response.ReadAsync))).Select(response => response.Finished.Reason).ToList();
+        Assert.All(reasons.Take(20), reason => Assert.Equal(FinishReason.Stop, reason));
+        Assert.All(reasons.Skip(20), reason => Assert.Equal(FinishReason.Cancelled, reason));
+        harness.AssertEmpty();
+    }
+
     private static GenerationInput InputOf(int i, double temperature) => new()
     {
         Prompt = string.Concat(Enumerable.Repeat(" Tom", (i % 11) + 1)),

@@ -119,6 +119,47 @@ public sealed class OptionsReaderTests : IDisposable
     }
 
     [Fact]
+    public void Catalog_EveryOption_TheReferenceSaysWhetherItNeedsARestart()
+    {
+        var reference = File.ReadAllLines(Path.Combine(RepositoryFolder.Path, "docs", "reference", "options.md"));
+
+        Assert.All(OptionCatalog.All, option => Assert.EndsWith(
+            option.IsLive ? " | at once |" : " | restart |", reference.Single(line => line.StartsWith($"| `{option.Key}` |", StringComparison.Ordinal)), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Read_OtherFileNamed_IsReadInstead()
+    {
+        File.WriteAllText(SettingsFile, """{ "Engine": { "MaxSlots": 2 } }""");
+        File.WriteAllText(_folder["other.json"], """{ "Engine": { "MaxSlots": 3 } }""");
+        var environment = new Hashtable { ["TESSERA__Server__SettingsFile"] = _folder["other.json"] };
+
+        Assert.Equal(3, Read(environment, [], out var problems).Engine.MaxSlots);
+        Assert.Empty(problems);
+        Assert.Equal(_folder["other.json"], OptionsReader.SettingsFile(SettingsFile, environment, []));
+        Assert.Equal(2, Read(environment, ["--Server:SettingsFile", SettingsFile], out _).Engine.MaxSlots);
+        Assert.Equal(SettingsFile, OptionsReader.SettingsFile(SettingsFile, new Hashtable(), []));
+    }
+
+    [Fact]
+    public void Read_OtherFileNamedThatIsMissing_SaysSo()
+    {
+        Read(new Hashtable(), ["--Server:SettingsFile", _folder["gone.json"]], out var problems);
+
+        Assert.Equal([$"Server:SettingsFile: expected a file, found none at '{_folder["gone.json"]}'"], problems);
+    }
+
+    [Fact]
+    public void Read_FileThatNamesAFile_IsRefused()
+    {
+        File.WriteAllText(SettingsFile, """{ "Server": { "SettingsFile": "other.json" } }""");
+
+        Read(new Hashtable(), [], out var problems);
+
+        Assert.Equal(["Server:SettingsFile: expected in the environment or on the command line, found in appsettings.json"], problems);
+    }
+
+    [Fact]
     public void Catalog_EveryOption_TakesItsOwnDefault()
     {
         var defaults = new TesseraOptions();
@@ -131,7 +172,7 @@ public sealed class OptionsReaderTests : IDisposable
     {
         var help = HelpText.Write();
 
-        Assert.All(OptionCatalog.All, option => Assert.Matches($"--{option.Key} +[^\\n]+\\[[^\\]]+\\]\\r?\\n", help));
+        Assert.All(OptionCatalog.All, option => Assert.Matches($"--{option.Key} +{(option.IsLive ? @"\* " : "[^*]")}[^\\n]+\\[[^\\]]+\\]\\r?\\n", help));
         Assert.Contains("[8080]", help, StringComparison.Ordinal);
     }
 

@@ -47,6 +47,52 @@ public sealed class ReloadTests : IDisposable
         Assert.Empty(problems);
     }
 
+    [Fact]
+    public void Read_FileIsALinkWhoseTargetIsSwapped_IsAChange()
+    {
+        File.WriteAllText(_folder["one.json"], "{}");
+        File.WriteAllText(_folder["two.json"], """{ "Security": { "TokensPerMinute": 9 } }""");
+        File.CreateSymbolicLink(SettingsFile, _folder["one.json"]);
+        var reload = NewReload();
+
+        File.Delete(SettingsFile);
+        File.CreateSymbolicLink(SettingsFile, _folder["two.json"]);
+
+        Assert.Equal(9, reload.Read(isForced: false, out _)!.Security.TokensPerMinute);
+    }
+
+    [Fact]
+    public void TakeOver_LiveAndOtherOptionsChanged_TakesTheLiveOnesAndNamesBoth()
+    {
+        var start = new TesseraOptions();
+        var live = new LiveOptions(start);
+
+        var change = live.TakeOver(start with
+        {
+            Server = start.Server with { RestPort = 9, RequestSeconds = 10, HeaderSeconds = 11 },
+            Engine = start.Engine with { MaxSlots = 12, MaxChoices = 13 },
+        });
+
+        Assert.Equal(["Server:RequestSeconds 10", "Engine:MaxChoices 13"], change.Taken);
+        Assert.Equal(["Server:RestPort", "Server:HeaderSeconds", "Engine:MaxSlots"], change.Waiting);
+        Assert.Equal(start with { Server = start.Server with { RequestSeconds = 10 }, Engine = start.Engine with { MaxChoices = 13 } }, live.Current);
+    }
+
+    [Fact]
+    public void TakeOver_EveryLiveOption_IsTaken()
+    {
+        var live = new LiveOptions(new TesseraOptions());
+        var options = OptionCatalog.All.Where(option => option.IsLive).ToList();
+        static string Other(OptionDescriptor option) => option.Key == "Server:MaxBodyBytes" ? "2048" : "7";
+        var changed = options.Aggregate(new TesseraOptions(), (all, option) => option.Apply(all, Other(option))!);
+
+        var change = live.TakeOver(changed);
+
+        Assert.Equal(changed, live.Current);
+        Assert.Equal(options.Select(option => $"{option.Key} {Other(option)}"), change.Taken);
+        Assert.Empty(change.Waiting);
+    }
+
     // Files that are written within one tick of the clock would look alike.
     private void Write(string content, int year)
     {
