@@ -51,6 +51,9 @@ internal sealed record ServerOptions
     /// <summary>Seconds for the body of a request, or the message of a gRPC call, to arrive. 30: a megabyte over a slow line.</summary>
     public int BodySeconds { get; init; } = 30;
 
+    /// <summary>Seconds that a client may leave what was sent to it unread. 30: a client that takes nothing for so long has hung or means to.</summary>
+    public int ReaderSeconds { get; init; } = 30;
+
     /// <summary>Seconds from submission after which a request is ended. 600: what proxies and clients commonly wait at most.</summary>
     public int RequestSeconds { get; init; } = 600;
 

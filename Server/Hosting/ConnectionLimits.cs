@@ -12,6 +12,9 @@ internal static class ConnectionLimits
     // Slower than this nobody is but who means to be; looked at when the grace is over.
     private static readonly MinDataRate SlowestBody = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
+    // By then a call that still runs was reset alone: its connection, with the calls of others on it, goes on.
+    private static readonly TimeSpan ReaderMargin = TimeSpan.FromSeconds(5);
+
     /// <summary>Sets the web server's limits.</summary>
     public static void Apply(KestrelServerLimits limits, ServerOptions options)
     {
@@ -22,7 +25,9 @@ internal static class ConnectionLimits
         limits.MaxRequestLineSize = Math.Min(limits.MaxRequestLineSize, options.MaxHeaderBytes);
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(options.HeaderSeconds);
         limits.MinRequestBodyDataRate = SlowestBody;
-        limits.MinResponseDataRate = SlowestBody;
+        // Behind the time that readers have elsewhere, for what only the web server sees: the last bytes of a call that is over, for which a client leaves no
+        // window. With a high rate the grace period is what counts, however many bytes wait.
+        limits.MinResponseDataRate = new(bytesPerSecond: 1 << 20, gracePeriod: TimeSpan.FromSeconds(options.ReaderSeconds) + ReaderMargin);
     }
 
     /// <summary>Sets the limits of one request that may have changed since the server started; before its body is read.</summary>

@@ -44,6 +44,8 @@ internal static class OptionCatalog
             (o, v) => o with { Server = o.Server with { HeaderSeconds = v } }),
         Live("Server:BodySeconds", "time for the body of a request, or the message of a gRPC call, to arrive", 1, 3600, o => o.Server.BodySeconds,
             (o, v) => o with { Server = o.Server with { BodySeconds = v } }),
+        Whole("Server:ReaderSeconds", "time that a client may leave what was sent to it unread", 1, 3600, o => o.Server.ReaderSeconds,
+            (o, v) => o with { Server = o.Server with { ReaderSeconds = v } }),
         Live("Server:RequestSeconds", "time from submission after which a request is ended", 1, 86_400, o => o.Server.RequestSeconds,
             (o, v) => o with { Server = o.Server with { RequestSeconds = v } }),
         Whole("Server:DrainSeconds", "time for running requests to finish after SIGTERM", 0, 3600, o => o.Server.DrainSeconds,

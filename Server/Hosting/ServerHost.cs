@@ -108,16 +108,19 @@ internal sealed class ServerHost : IAsyncDisposable
         var options = live.Server;
         ConnectionLimits.Apply(kestrel.Limits, options);
         var cap = new ConnectionCap(live);
+        var readers = kestrel.ApplicationServices.GetRequiredService<ReaderGuard>();
         kestrel.Listen(listeners.Address, options.RestPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http1;
             cap.Guard(listener);
+            readers.Guard(listener);
             listeners.Rest = listener;
         });
         kestrel.Listen(listeners.Address, options.GrpcPort, listener =>
         {
             listener.Protocols = HttpProtocols.Http2;
             cap.Guard(listener);
+            readers.Guard(listener);
             listeners.Grpc = listener;
         });
     }
@@ -148,6 +151,7 @@ internal sealed class ServerHost : IAsyncDisposable
         services.AddSingleton(live);
         services.AddSingleton(engine);
         services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<ReaderGuard>();
         services.AddSingleton<Readiness>();
         AddMetrics(services, live.Current, engine);
         services.AddSingleton<InfoReport>();

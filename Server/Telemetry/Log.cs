@@ -56,6 +56,10 @@ internal static partial class Log
     [LoggerMessage(16, LogLevel.Warning, "A second signal: ending at once")]
     public static partial void EndedAtOnce(ILogger logger);
 
+    /// <summary>A connection was closed whose client does not read.</summary>
+    [LoggerMessage(17, LogLevel.Warning, "Connection {Connection}: the client has not read what was sent to it for {Seconds} seconds; it is closed")]
+    public static partial void ReaderTooSlow(ILogger logger, string connection, int seconds);
+
     /// <summary>The server listens.</summary>
     [LoggerMessage(10, LogLevel.Information, "Serving {Model} {Version}, REST at {Rest}, gRPC at {Grpc}")]
     public static partial void Serving(ILogger logger, string model, string version, string rest, string grpc);

@@ -68,7 +68,7 @@ internal sealed class GrpcDispatcher
     {
         refused = ReadTimeout(context.Request, out var timeout) ?? refused;
         ConnectionLimits.Apply(context, _options.Server);
-        using var call = new GrpcServerCall(context, _options.Server.MaxBodyBytes, timeout, _timeProvider);
+        using var call = new GrpcServerCall(context, _options.Server, timeout, _timeProvider);
         var status = refused ?? await CallAsync(call, context).ConfigureAwait(false);
         if (!call.IsClientGone)
         {

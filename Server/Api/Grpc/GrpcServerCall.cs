@@ -10,26 +10,32 @@ namespace Tessera.Server.Api.Grpc;
 /// <summary>One call on the server: its one request message, its response messages, its deadline and its end. Used by one handler at a time.</summary>
 internal sealed class GrpcServerCall : IDisposable
 {
+    private const int PieceBytes = 16 * 1024;
     private const int Http2Cancel = 0x8;
+    private const int Http2EnhanceYourCalm = 0xB;
 
     private readonly HttpContext _context;
     private readonly int _maxMessageBytes;
+    private readonly TimeSpan _readerTime;
+    private readonly TimeProvider _timeProvider;
     private readonly bool _takesGzip;
     private readonly CancellationTokenSource? _deadline;
     private readonly CancellationTokenSource _ended;
     private GrpcFrameReader? _frames;
     private bool _hasWritten;
-    private bool _isStalled;
+    private int? _resetCode;
 
     /// <summary>Wraps a request whose method and content type were checked.</summary>
     /// <param name="context">The HTTP/2 stream.</param>
-    /// <param name="maxMessageBytes">Largest message in either direction.</param>
+    /// <param name="options">Largest message in either direction, and time for a reader.</param>
     /// <param name="timeout">Time that the client gives; null for no deadline.</param>
     /// <param name="timeProvider">Clock of the deadline.</param>
-    public GrpcServerCall(HttpContext context, int maxMessageBytes, TimeSpan? timeout, TimeProvider timeProvider)
+    public GrpcServerCall(HttpContext context, ServerOptions options, TimeSpan? timeout, TimeProvider timeProvider)
     {
         _context = context;
-        _maxMessageBytes = maxMessageBytes;
+        _maxMessageBytes = options.MaxBodyBytes;
+        _readerTime = TimeSpan.FromSeconds(options.ReaderSeconds);
+        _timeProvider = timeProvider;
         _deadline = timeout is { } time ? new CancellationTokenSource(time, timeProvider) : null;
         _ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _deadline?.Token ?? CancellationToken.None);
         context.Response.ContentType = GrpcHeaders.ContentType;
@@ -53,6 +59,9 @@ internal sealed class GrpcServerCall : IDisposable
 
     /// <summary>Whether the client's deadline has passed.</summary>
     public bool IsDeadlinePassed => _deadline is { IsCancellationRequested: true };
+
+    /// <summary>Whether so much was written that it should be flushed: a reader has its time for each flush.</summary>
+    public bool HasMuchToFlush => _context.Response.BodyWriter.UnflushedBytes >= PieceBytes;
 
     /// <summary>Reads the one message of the request and the end of the body.</summary>
     /// <exception cref="GrpcStatusException">The body is not exactly one message within the limits.</exception>
@@ -114,30 +123,36 @@ internal sealed class GrpcServerCall : IDisposable
         _hasWritten = true;
     }
 
-    /// <summary>Sends what was written; waits for a client that reads slowly, but not past its deadline.</summary>
+    /// <summary>Sends what was written; waits for a client that reads slowly, but not past its deadline or the time for readers.</summary>
     /// <exception cref="OperationCanceledException">The client went away or its deadline passed.</exception>
+    /// <exception cref="GrpcStatusException">RESOURCE_EXHAUSTED: the client does not read.</exception>
     public async Task FlushAsync()
     {
         // Not cancelled itself: Kestrel would reset the stream, where a status may still get through.
         var flush = _context.Response.BodyWriter.FlushAsync(CancellationToken.None).AsTask();
         try
         {
-            await flush.WaitAsync(Ended).ConfigureAwait(false);
+            await flush.WaitAsync(_readerTime, _timeProvider, Ended).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
-            _isStalled = !flush.IsCompleted;
+            _resetCode = flush.IsCompleted ? null : Http2Cancel;
             throw;
+        }
+        catch (TimeoutException) when (!flush.IsCompleted)
+        {
+            _resetCode = Http2EnhanceYourCalm;
+            throw new GrpcStatusException(GrpcStatus.Unread.Code, GrpcStatus.Unread.Detail) { Reason = GrpcStatus.Unread.Reason };
         }
     }
 
     /// <summary>Sends the status: in the trailers, or in the headers when there was no message.</summary>
     public void End(GrpcStatus status)
     {
-        if (_isStalled)
+        if (_resetCode is { } code)
         {
             // Trailers would wait behind bytes that the client does not read.
-            _context.Features.Get<IHttpResetFeature>()?.Reset(Http2Cancel);
+            _context.Features.Get<IHttpResetFeature>()?.Reset(code);
             return;
         }
 

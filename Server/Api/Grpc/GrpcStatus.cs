@@ -20,6 +20,9 @@ internal sealed record GrpcStatus(GrpcStatusCode Code, string Detail, IReadOnlyL
     /// <summary>The client's deadline passed.</summary>
     public static readonly GrpcStatus Late = new(GrpcStatusCode.DeadlineExceeded, "the deadline passed before the response was complete", []);
 
+    /// <summary>The client does not read its answer. Its stream is reset: it sees this status only by the code of the reset.</summary>
+    public static readonly GrpcStatus Unread = new(GrpcStatusCode.ResourceExhausted, "the client did not read its answer in time", []) { Reason = "unread" };
+
     /// <summary>The status that a handler ended its call with.</summary>
     public static GrpcStatus From(GrpcStatusException exception) =>
         new(exception.Code, exception.Detail, exception.Trailers) { Reason = exception.Reason };

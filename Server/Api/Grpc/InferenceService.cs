@@ -71,7 +71,7 @@ internal sealed class InferenceService(InferenceEngine engine, Admission admissi
         var writer = new GenerateEventWriter(generation.Request, _model.Name);
         while (await generation.Events.WaitToReadAsync(call.Ended).ConfigureAwait(false))
         {
-            while (generation.Events.TryRead(out var happened))
+            while (!call.HasMuchToFlush && generation.Events.TryRead(out var happened))
             {
                 ThrowWhenFailed(happened, call);
                 if (!GatheredResponse.IsFailedEnd(happened))

@@ -50,7 +50,8 @@ internal sealed class InfoReport(InferenceEngine engine, LiveOptions live, Token
         options.Engine.MaxSlots, options.Engine.MaxQueuedRequests, options.Engine.MaxQueuedTokens, options.Engine.PrefillChunk,
         options.Server.MaxBodyBytes, JsonBody.MaxDepth, Math.Min(options.Engine.MaxChoices, options.Engine.MaxSlots), options.Engine.MaxTopLogprobs,
         options.Engine.MaxLogitBiasEntries, options.Engine.MaxStopTokenIds, tokens.MaxCharacters, latents.MaxCodes,
-        options.Server.MaxHeaderBytes, options.Server.MaxConnections, options.Server.HeaderSeconds, options.Server.BodySeconds, options.Server.RequestSeconds,
+        options.Server.MaxHeaderBytes, options.Server.MaxConnections, options.Server.HeaderSeconds, options.Server.BodySeconds, options.Server.ReaderSeconds,
+        options.Server.RequestSeconds,
         options.Security.RequestsPerMinute, options.Security.TokensPerMinute);
 
     private ProcessInfo DescribeProcess()

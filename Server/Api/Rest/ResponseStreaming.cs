@@ -67,7 +67,7 @@ internal sealed class ResponseStreaming
         await FlushAsync().ConfigureAwait(false);
         while (await WaitAsync(generation).ConfigureAwait(false))
         {
-            while (generation.Events.TryRead(out var happened))
+            while (_context.Response.BodyWriter.UnflushedBytes < RestResponse.PieceBytes && generation.Events.TryRead(out var happened))
             {
                 _response.Add(happened);
                 if (!GatheredResponse.IsFailedEnd(happened))

@@ -21,8 +21,20 @@ internal static class RestResponse
         response.ContentLength = bytes.Length;
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            await response.Body.WriteAsync(bytes, context.RequestAborted).ConfigureAwait(false);
+            await WriteAsync(response, bytes, context.RequestAborted).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Bytes after which an answer is flushed: a reader has its time for each piece, not for all of a long answer.</summary>
+    public const int PieceBytes = 16 * 1024;
+
+    private static async Task WriteAsync(HttpResponse response, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        for (; bytes.Length > PieceBytes; bytes = bytes[PieceBytes..])
+        {
+            await response.Body.WriteAsync(bytes[..PieceBytes], cancellationToken).ConfigureAwait(false);
+        }
+        await response.Body.WriteAsync(bytes, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sends an error, with <c>Retry-After</c> in whole seconds where a later attempt makes sense.</summary>

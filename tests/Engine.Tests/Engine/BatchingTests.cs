@@ -137,7 +137,7 @@ public sealed class BatchingTests
         harness.Engine.SetLimits(new EngineOptions { MaxQueuedRequests = 1 });
         Assert.IsType<SubmitResult.Full>(harness.Engine.Submit(harness.Request()));
         Assert.Throws<ArgumentException>(() => harness.Engine.SetLimits(new EngineOptions { MaxQueuedRequests = 0 }));
-        Assert.Equal(new EngineOptions { MaxSlots = 1, MaxQueuedRequests = 1 }, harness.Engine.Options);
+        Assert.Equal((1, 1, 8), (harness.Engine.Options.MaxSlots, harness.Engine.Options.MaxQueuedRequests, harness.Engine.Options.MaxChoices));
         foreach (var generation in accepted.Skip(20))
         {
             generation.Cancel();

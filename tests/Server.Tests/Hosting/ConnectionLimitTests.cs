@@ -80,12 +80,38 @@ public sealed class ConnectionLimitTests
     [Fact]
     public async Task Rates_Host_HasThemForBothDirections()
     {
-        await using var server = await TestServer.StartAsync();
+        await using var server = await TestServer.StartAsync(new ServerOptions { ReaderSeconds = 40 });
 
         var limits = server.Host.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
 
         Assert.Equal((240, TimeSpan.FromSeconds(5)), (limits.MinRequestBodyDataRate!.BytesPerSecond, limits.MinRequestBodyDataRate.GracePeriod));
-        Assert.Equal((240, TimeSpan.FromSeconds(5)), (limits.MinResponseDataRate!.BytesPerSecond, limits.MinResponseDataRate.GracePeriod));
+        // So many bytes need no longer than the grace period, whatever waits.
+        Assert.Equal((1 << 20, TimeSpan.FromSeconds(45)), (limits.MinResponseDataRate!.BytesPerSecond, limits.MinResponseDataRate.GracePeriod));
+    }
+
+    [Fact]
+    public async Task Rate_SenderOfABodyAboveIt_IsServedAfterTheGrace()
+    {
+        await using var server = await TestServer.StartAsync();
+        const string Text = "{\"prompt\":\"a\"}";
+        using var patience = new CancellationTokenSource(Patience);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server.Host.RestAddress.Host, server.Host.RestAddress.Port, patience.Token);
+        const int Blanks = 120_000;
+        await socket.SendAsync(Encoding.ASCII.GetBytes(
+            $"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {Text.Length + Blanks}\r\n\r\n"), patience.Token);
+
+        // A hundred times the least rate, for longer than the grace period of five seconds.
+        for (var i = 0; i < 60; i++)
+        {
+            await socket.SendAsync(Encoding.ASCII.GetBytes(new string(' ', Blanks / 60)), patience.Token);
+            await Task.Delay(100, patience.Token);
+        }
+
+        await socket.SendAsync(Encoding.ASCII.GetBytes(Text), patience.Token);
+        using var stream = new NetworkStream(socket);
+        using var answer = new StreamReader(stream);
+        Assert.StartsWith("HTTP/1.1 200 OK", await answer.ReadToEndAsync(patience.Token), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ internal sealed class TestServer : IAsyncDisposable
         Assert.Equal(EngineState.Ready, await running.WaitUntilStartedAsync());
         var logs = new LogCapture();
         var host = ServerHost.Build(
-            options, running, keys ?? new KeyStore(null, default, TimeProvider.System), OptionsReload.None, configureLogging: logging => logging.AddProvider(logs));
+            options, running, keys ?? new KeyStore(null, default, time ?? TimeProvider.System), OptionsReload.None, configureLogging: logging => logging.AddProvider(logs));
         await host.StartAsync();
         return new TestServer(folder, package, model, running, host, logs);
     }

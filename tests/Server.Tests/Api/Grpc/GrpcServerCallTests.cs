@@ -13,7 +13,7 @@ public sealed class GrpcServerCallTests
     public async Task End_FlushStillBlockedAtTheDeadline_ResetsTheStreamAndSendsNoStatus()
     {
         var (context, connection) = NewContext();
-        using var call = new GrpcServerCall(context, 1024, TimeSpan.FromMilliseconds(200), TimeProvider.System);
+        using var call = new GrpcServerCall(context, new ServerOptions(), TimeSpan.FromMilliseconds(200), TimeProvider.System);
         call.Write(new AnswerDelta { Text = "True" });
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(call.FlushAsync);
@@ -28,7 +28,7 @@ public sealed class GrpcServerCallTests
     public async Task End_FlushUnblocked_SendsTheStatusInTheTrailers()
     {
         var (context, connection) = NewContext();
-        using var call = new GrpcServerCall(context, 1024, timeout: null, TimeProvider.System);
+        using var call = new GrpcServerCall(context, new ServerOptions(), timeout: null, TimeProvider.System);
         call.Write(new AnswerDelta { Text = "True" });
         var flush = call.FlushAsync();
         Assert.False(flush.IsCompleted);

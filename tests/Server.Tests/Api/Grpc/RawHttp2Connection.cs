@@ -7,10 +7,10 @@ namespace Tessera.Server.Tests.Api.Grpc;
 /// <summary>A frame that came in: its type, its stream and its content.</summary>
 internal sealed record RawFrame(byte Type, int Stream, byte[] Content);
 
-/// <summary>HTTP/2 by hand, for clients that no library lets us be: one request on stream 1, with a window of our choice.</summary>
+/// <summary>HTTP/2 by hand, for clients that no library lets us be: requests on streams and with windows of our choice.</summary>
 internal sealed class RawHttp2Connection : IDisposable
 {
-    public const byte Data = 0, Headers = 1, Settings = 4;
+    public const byte Data = 0, Headers = 1, Reset = 3, Settings = 4, WindowUpdate = 8;
 
     private const byte EndStream = 1, EndHeaders = 4, Ack = 1;
     private const int FrameHeadBytes = 9;
@@ -20,9 +20,10 @@ internal sealed class RawHttp2Connection : IDisposable
     private RawHttp2Connection(Socket socket) => _socket = socket;
 
     /// <summary>Connects and says how many bytes each stream may send before it waits.</summary>
-    public static async Task<RawHttp2Connection> OpenAsync(Uri address, uint window)
+    public static async Task<RawHttp2Connection> OpenAsync(Uri address, uint window, int? receiveBuffer = null)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.ReceiveBufferSize = receiveBuffer ?? socket.ReceiveBufferSize;
         await socket.ConnectAsync(address.Host, address.Port);
         var connection = new RawHttp2Connection(socket);
         await socket.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray());
@@ -36,19 +37,30 @@ internal sealed class RawHttp2Connection : IDisposable
     }
 
     /// <summary>Sends a request; without its end the server goes on waiting for more of the body.</summary>
-    public async Task RequestAsync(string path, byte[] body, bool endStream, params (string Name, string Value)[] more)
+    public Task RequestAsync(string path, byte[] body, bool endStream, params (string Name, string Value)[] more) => RequestAsync(1, path, body, endStream, more);
+
+    /// <summary>Sends a request on a stream, which must be odd and above all before it.</summary>
+    public async Task RequestAsync(int stream, string path, byte[] body, bool endStream, params (string Name, string Value)[] more)
     {
         (string, string)[] headers =
         [
             (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
             ("content-type", "application/grpc"), ("te", "trailers"), .. more,
         ];
-        await SendAsync(Headers, EndHeaders, 1, [.. headers.SelectMany(header => Literal(header.Item1, header.Item2))]);
-        await SendAsync(Data, endStream ? EndStream : (byte)0, 1, body);
+        await SendAsync(Headers, EndHeaders, stream, [.. headers.SelectMany(header => Literal(header.Item1, header.Item2))]);
+        await SendAsync(Data, endStream ? EndStream : (byte)0, stream, body);
     }
 
-    /// <summary>Reads up to the first frame of this type on stream 1.</summary>
-    public async Task<RawFrame> ReadUntilAsync(byte type)
+    /// <summary>Lets a stream send so many bytes more.</summary>
+    public Task OpenWindowAsync(int stream, int bytes)
+    {
+        var increment = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(increment, bytes);
+        return SendAsync(WindowUpdate, 0, stream, increment);
+    }
+
+    /// <summary>Reads up to the first frame of this type on a stream.</summary>
+    public async Task<RawFrame> ReadUntilAsync(byte type, int stream = 1)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
         while (true)
@@ -61,10 +73,28 @@ internal sealed class RawHttp2Connection : IDisposable
                 await SendAsync(Settings, Ack, 0, []);
             }
 
-            if (frame.Stream == 1 && frame.Type == type)
+            if (frame.Stream == stream && frame.Type == type)
             {
                 return frame;
             }
+        }
+    }
+
+    /// <summary>Reads until the server closes the connection.</summary>
+    public async Task ReadUntilClosedAsync()
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        var buffer = new byte[4096];
+        try
+        {
+            while (await _socket.ReceiveAsync(buffer, patience.Token) > 0)
+            {
+                // Whatever it still says.
+            }
+        }
+        catch (SocketException)
+        {
+            // Cut instead of closed.
         }
     }
 
