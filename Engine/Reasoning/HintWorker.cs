@@ -12,6 +12,9 @@ internal sealed class HintWorker
     // Spans that may wait to be read; more get no hints. 256: above what all slots of a large engine finish while one span is read.
     private const int MaxQueuedSpans = 256;
 
+    // Spans that are read together. 32: a run of so many of the shipped model takes a few milliseconds, which is what the first of them waits for the last.
+    private const int MaxSpansPerRun = 32;
+
     private readonly ICodebook _codebook;
     private readonly Action<Exception> _failed;
     private readonly Channel<Job> _jobs = Channel.CreateBounded<Job>(new BoundedChannelOptions(MaxQueuedSpans) { SingleReader = true, SingleWriter = true });
@@ -55,29 +58,80 @@ internal sealed class HintWorker
 
     private async Task WorkAsync()
     {
-        await foreach (var job in _jobs.Reader.ReadAllAsync().ConfigureAwait(false))
+        var jobs = new List<Job>(MaxSpansPerRun);
+        while (await _jobs.Reader.WaitToReadAsync().ConfigureAwait(false))
         {
-            job.Response.DeliverHints(job.Span.Index, job.Span.Codes, Read(job), job.Choice);
+            // What has come while the last ones were read.
+            while (jobs.Count < MaxSpansPerRun && _jobs.Reader.TryRead(out var job))
+            {
+                jobs.Add(job);
+            }
+
+            Deliver(jobs);
+            jobs.Clear();
         }
     }
 
-    private IReadOnlyList<LatentHint> Read(Job job)
+    private void Deliver(List<Job> jobs)
     {
-        if (job.Response.IsCompleted)
+        // Nobody reads the hints of a response that has ended.
+        var wanted = jobs.FindAll(job => !job.Response.IsCompleted);
+        var hints = wanted.Count > 0 ? Read(wanted) : [];
+        var next = 0;
+        foreach (var job in jobs)
         {
-            return [];
+            var isWanted = next < wanted.Count && ReferenceEquals(wanted[next], job);
+            job.Response.DeliverHints(job.Span.Index, job.Span.Codes, isWanted ? hints[next] : [], job.Choice);
+            next += isWanted ? 1 : 0;
+        }
+    }
+
+    // One span that cannot be read must not cost the others their hints: then each is read alone.
+    private IReadOnlyList<IReadOnlyList<LatentHint>> Read(List<Job> jobs)
+    {
+        if (jobs.Count > 1)
+        {
+            try
+            {
+                return ReadTogether(jobs);
+            }
+            catch (Exception)
+            {
+                // Reported below, for the span that it is about.
+            }
         }
 
-        using var activity = EngineActivities.StartCodebookDecode(job.Trace, job.Span.Codes.Count);
+        return jobs.ConvertAll(ReadAlone);
+    }
+
+    private IReadOnlyList<LatentHint> ReadAlone(Job job)
+    {
         try
         {
-            return _codebook.Decode(job.Span.Codes, job.PromptIds);
+            return ReadTogether([job])[0];
         }
         catch (Exception exception)
         {
-            activity?.SetStatus(ActivityStatusCode.Error);
             _failed(exception);
             return [];
+        }
+    }
+
+    private IReadOnlyList<IReadOnlyList<LatentHint>> ReadTogether(List<Job> jobs)
+    {
+        var activities = jobs.ConvertAll(job => EngineActivities.StartCodebookDecode(job.Trace, job.Span.Codes.Count));
+        try
+        {
+            return _codebook.DecodeSpans(jobs.ConvertAll(job => new CodedSpan(job.Span.Codes, job.PromptIds)));
+        }
+        catch (Exception)
+        {
+            activities.ForEach(activity => activity?.SetStatus(ActivityStatusCode.Error));
+            throw;
+        }
+        finally
+        {
+            activities.ForEach(activity => activity?.Dispose());
         }
     }
 

@@ -43,6 +43,71 @@ public sealed class HintTests
     }
 
     [Fact]
+    public async Task Hints_OfSpansThatWait_AreReadTogether()
+    {
+        using var gate = new StepGate();
+        var codebook = new ScriptedCodebook { BeforeDecode = _ => gate.Pass() };
+        await using var harness = await EngineHarness.StartAsync(codebook: codebook);
+
+        var first = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+        var others = Enumerable.Range(0, 5).Select(_ => harness.Submit(harness.Request("latent"))).ToList();
+        foreach (var other in others)
+        {
+            // The answer comes after the span, which waits by then.
+            while (await Response.NextAsync(other.Events) is not AnswerTextEvent)
+            {
+            }
+        }
+
+        gate.Open();
+        var hints = (await Response.ReadAsync(first)).Hints;
+        foreach (var other in others)
+        {
+            var late = new List<GenerationEvent>();
+            while (late is not [.., FinishedEvent])
+            {
+                late.Add(await Response.NextAsync(other.Events));
+            }
+
+            Assert.Equal(hints, late.OfType<LatentHintEvent>());
+        }
+
+        Assert.Equal([1, 5], codebook.Runs);
+        Assert.Equal(["hint 3", "hint 1"], hints.Select(hint => hint.Hint));
+    }
+
+    [Fact]
+    public async Task Codebook_WhenOneSpanCannotBeRead_StillReadsTheOthers()
+    {
+        using var gate = new StepGate();
+        var codebook = new ScriptedCodebook
+        {
+            BeforeDecode = codes =>
+            {
+                gate.Pass();
+                if (codes.Count == 1)
+                {
+                    throw new InvalidOperationException("bad codes");
+                }
+            },
+        };
+        await using var harness = await EngineHarness.StartAsync(codebook: codebook);
+
+        var first = harness.Submit(harness.Request("latent"));
+        await gate.WhenArrivedAsync();
+        var bad = harness.Submit(harness.Request(new GenerationInput { Prompt = " Tom", Mode = "latent", LatentBudget = 1 }));
+        var good = harness.Submit(harness.Request("latent"));
+        var answered = await harness.RunAsync("text");
+        gate.Open();
+        var responses = await Task.WhenAll(new[] { first, bad, good }.Select(Response.ReadAsync));
+
+        Assert.Equal(FinishReason.Stop, answered.Finished.Reason);
+        Assert.Equal([2, 0, 2], responses.Select(response => response.Hints.Count));
+        Assert.Equal("bad codes", Assert.Single(harness.Faults).Message);
+    }
+
+    [Fact]
     public async Task Cancel_WhileHintsAreAwaited_EndsAtOnceWithTheReason()
     {
         using var gate = new StepGate();

@@ -73,6 +73,22 @@ public sealed class ShippedModelTests
     }
 
     [Fact]
+    public void Hints_OfSpansThatAreReadTogether_EqualThoseAlone()
+    {
+        using var runner = OnnxModels.Load(Package, new EngineOptions { MaxSlots = 1, Threads = 1 }, out var codebook);
+        using var owned = codebook!;
+        var random = new Random(5);
+        CodedSpan[] spans = [.. Enumerable.Range(0, 40).Select(i => new CodedSpan(
+            [.. Enumerable.Range(0, 1 + (i % 9)).Select(_ => random.Next(Package.Manifest.Latents.Count))],
+            Package.Tokenizer.Encode(Questions[i % Questions.Length])))];
+
+        var hints = owned.DecodeSpans(spans);
+
+        Assert.Equal(spans.Select(span => owned.Decode(span.Codes, span.PromptIds)), hints);
+        Assert.True(hints.SelectMany(span => span).Select(hint => hint.Text).Distinct().Count() > 40, "the hints are too much alike to show anything");
+    }
+
+    [Fact]
     public async Task Responses_OnADeviceWithMemoryOfItsOwn_EqualThoseAloneInMainMemory()
     {
         await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);

@@ -100,6 +100,24 @@ public sealed class OnnxCodebookTests : IDisposable
     }
 
     [Fact]
+    public void DecodeSpans_OfSeveralPrompts_EqualsEachAlone()
+    {
+        for (var code = 0; code < CodeCount; code++)
+            Say(code, code == PadId ? 7 : code, PadId, PadId, PadId);
+        _prompt[(1 * 8) + 6] = 20f;
+        CodedSpan[] spans = [new([0, 1, 2, 4, 5, 5, 99], [7]), new([], [1]), new([4], [1, 7, 7, 7]), new([2, 5], [7, 1]), new([1], [])];
+        var codebook = Load();
+
+        var hints = codebook.DecodeSpans(spans);
+
+        Assert.Equal(spans.Select(span => codebook.Decode(span.Codes, span.PromptIds)), hints);
+        Assert.Equal([5, 0, 1, 2, 1], hints.Select(span => span.Count));
+        Assert.Equal(["zero", "four", "six six six six", "one"], [hints[0][0].Text, hints[2][0].Text, hints[3][0].Text, hints[4][0].Text]);
+        Assert.Empty(codebook.DecodeSpans([]));
+        Assert.Equal([0, 0], codebook.DecodeSpans([new([], [1]), new([], [2])]).Select(span => span.Count));
+    }
+
+    [Fact]
     public void Decode_NoCodes_GivesNoHints() => Assert.Empty(Load().Decode([], [1]));
 
     [Theory]

@@ -5,6 +5,8 @@ namespace Tessera.Testing;
 /// <summary>A codebook whose hint for code c is <c>hint c</c>, of <see cref="TokensPerHint"/> tokens, with confidence 0.5.</summary>
 public sealed class ScriptedCodebook : ICodebook
 {
+    private readonly List<int> _runs = [];
+
     /// <summary>Text tokens that a hint counts as.</summary>
     public int TokensPerHint { get; init; } = 5;
 
@@ -16,6 +18,29 @@ public sealed class ScriptedCodebook : ICodebook
 
     /// <summary>Whether <see cref="Dispose"/> was called.</summary>
     public bool IsDisposed { get; private set; }
+
+    /// <summary>How many spans each run has read, in order.</summary>
+    public IReadOnlyList<int> Runs
+    {
+        get
+        {
+            lock (_runs)
+            {
+                return [.. _runs];
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<IReadOnlyList<LatentHint>> DecodeSpans(IReadOnlyList<CodedSpan> spans)
+    {
+        lock (_runs)
+        {
+            _runs.Add(spans.Count);
+        }
+
+        return [.. spans.Select(span => Decode(span.Codes, span.PromptIds))];
+    }
 
     /// <inheritdoc/>
     public IReadOnlyList<LatentHint> Decode(IReadOnlyList<int> codes, IReadOnlyList<int> promptIds)
