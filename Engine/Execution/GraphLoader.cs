@@ -1,3 +1,4 @@
+using Tessera.Engine.Kernels;
 using Tessera.Engine.Runtime;
 using Tessera.Models;
 
@@ -23,6 +24,27 @@ internal static class GraphLoader
         catch (OrtException exception)
         {
             throw new ModelPackageException(Path.GetFileName(path), "graph", "a graph that ONNX Runtime loads", exception.Message, exception);
+        }
+    }
+
+    /// <summary>Loads a decoder for the processor, with our own kernels for its attention where they take it.</summary>
+    /// <param name="path">The .onnx file.</param>
+    /// <param name="headSize">Elements of a head.</param>
+    /// <param name="kv">Type of keys and values.</param>
+    /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
+    /// <param name="spinMicroseconds">How long a waiting thread spins inside a run; 0 = not at all.</param>
+    /// <exception cref="ModelPackageException">The runtime does not take the graph.</exception>
+    public static OrtSession LoadDecoder(string path, int headSize, OrtElementType kv, int threads, int spinMicroseconds)
+    {
+        var operators = AttentionOperator.For(headSize, kv);
+        try
+        {
+            return Load(path, threads, spinMicroseconds, operators is null ? null : options => options.AddOperators(operators));
+        }
+        catch (ModelPackageException) when (operators is not null)
+        {
+            // Our kernels refuse what only the runtime's own do: graphs from elsewhere. What is wrong with any other is said here again.
+            return Load(path, threads, spinMicroseconds);
         }
     }
 }

@@ -16,7 +16,7 @@ internal sealed record LoadedDecoder(IModelDevice Device, OrtSession Session, in
     public static LoadedDecoder Load(IModelDevice device, string path, Architecture architecture, string kv)
     {
         var kvType = DecoderContract.KvType(kv);
-        var session = device.Load(path);
+        var session = device.Load(path, architecture.HeadDim, kvType);
         DecoderContract.Check(Path.GetFileName(path), architecture, kvType, session.Inputs, session.Outputs);
         return new(device, session, session.Inputs.First(input => input.Name == DecoderContract.TotalLength).Shape.Count, kvType);
     }

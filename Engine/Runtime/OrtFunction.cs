@@ -6,6 +6,7 @@ namespace Tessera.Engine.Runtime;
 /// </summary>
 internal enum OrtFunction
 {
+    CreateStatus = 0,
     GetErrorCode = 1,
     GetErrorMessage = 2,
     CreateEnv = 3,
@@ -18,6 +19,9 @@ internal enum OrtFunction
     SetSessionGraphOptimizationLevel = 23,
     SetIntraOpNumThreads = 24,
     SetInterOpNumThreads = 25,
+    CreateCustomOpDomain = 26,
+    CustomOpDomainAdd = 27,
+    AddCustomOpDomain = 28,
     SessionGetInputCount = 30,
     SessionGetOutputCount = 31,
     SessionGetInputTypeInfo = 33,
@@ -40,6 +44,10 @@ internal enum OrtFunction
     AllocatorAlloc = 75,
     AllocatorFree = 76,
     GetAllocatorWithDefaultOptions = 78,
+    KernelInfoGetAttributeFloat = 85,
+    KernelInfoGetAttributeInteger = 86,
+    KernelContextGetInput = 90,
+    KernelContextGetOutput = 91,
     ReleaseEnv = 92,
     ReleaseStatus = 93,
     ReleaseMemoryInfo = 94,
@@ -49,6 +57,7 @@ internal enum OrtFunction
     ReleaseTypeInfo = 98,
     ReleaseTensorTypeAndShapeInfo = 99,
     ReleaseSessionOptions = 100,
+    ReleaseCustomOpDomain = 101,
     AddSessionConfigEntry = 130,
     CreateAllocator = 131,
     ReleaseAllocator = 132,
@@ -63,7 +72,9 @@ internal enum OrtFunction
     UpdateCudaProviderOptions = 206,
     ReleaseCudaProviderOptions = 208,
     UpdateCudaProviderOptionsWithValue = 263,
+    KernelContextParallelFor = 274,
     GetKeyValue = 297,
     ReleaseKeyValuePairs = 300,
     AllocatorGetStats = 319,
+    GetTensorTypeAndShapeData = 414,
 }

@@ -42,6 +42,14 @@ public sealed unsafe class OrtSessionOptions : OrtHandle
             OrtApi.Call(OrtFunction.AddSessionConfigEntry, lease.Pointer, nativeKey, nativeValue);
     }
 
+    /// <summary>Makes operators of our own known; they go before the runtime's of the same name.</summary>
+    internal void AddOperators(OrtCustomDomain domain)
+    {
+        using var lease = new OrtLease(this);
+        using var operators = new OrtLease(domain);
+        OrtApi.Call(OrtFunction.AddCustomOpDomain, lease.Pointer, operators.Pointer);
+    }
+
     private void Set(OrtFunction function, int value)
     {
         using var lease = new OrtLease(this);

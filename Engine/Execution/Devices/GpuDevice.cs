@@ -22,7 +22,7 @@ internal sealed class GpuDevice(IGpu gpu, DecodeShapes shapes) : IModelDevice
     public int MinLogitsRows => 1;
 
     /// <inheritdoc/>
-    public OrtSession Load(string path) => gpu.Load(path);
+    public OrtSession Load(string path, int headSize, OrtElementType kv) => gpu.Load(path);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => new DevicePool(gpu, byteCount);

@@ -21,7 +21,8 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModel
     public int MinLogitsRows => 0;
 
     /// <inheritdoc/>
-    public OrtSession Load(string path) => _session = GraphLoader.Load(path, threads, spinMicroseconds);
+    public OrtSession Load(string path, int headSize, OrtElementType kv) =>
+        _session = GraphLoader.LoadDecoder(path, headSize, kv, threads, spinMicroseconds);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => KvMemory.Reserve(byteCount);

@@ -16,7 +16,10 @@ internal interface IModelDevice : IDisposable
     int MinLogitsRows { get; }
 
     /// <summary>Loads the decoder graph; once, before memory is allocated. It is disposed of with the device.</summary>
-    OrtSession Load(string path);
+    /// <param name="path">The .onnx file.</param>
+    /// <param name="headSize">Elements of a head, for the choice of kernels.</param>
+    /// <param name="kv">Type of keys and values, for the same.</param>
+    OrtSession Load(string path, int headSize, OrtElementType kv);
 
     /// <summary>Memory for keys or values of all slots.</summary>
     IKvPool ReservePool(nuint byteCount);

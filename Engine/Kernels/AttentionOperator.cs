@@ -1,0 +1,189 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Tessera.Engine.Runtime;
+
+namespace Tessera.Engine.Kernels;
+
+/// <summary>
+/// Our kernel for <c>com.microsoft.GroupQueryAttention</c> on the CPU, in place of the runtime's: the same operator in the same graphs, for a cache in
+/// single precision or in 8 bits with a scale per channel.
+/// </summary>
+internal static unsafe class AttentionOperator
+{
+    private const int Required = 0;
+    private const int Optional = 1;
+    private const int InputCount = 14;
+    private const int OutputCount = 3;
+    private const int FirstOptionalInput = 9;
+
+    private static readonly Lazy<OrtCustomDomain> FloatDomain = new(() => CreateDomain(&FloatInputType, &FloatOutputType));
+    private static readonly Lazy<OrtCustomDomain> ByteDomain = new(() => CreateDomain(&ByteInputType, &ByteOutputType));
+
+    private static readonly byte* Name = NativeText("GroupQueryAttention"u8);
+    private static readonly byte* Provider = NativeText("CPUExecutionProvider"u8);
+
+    /// <summary>Our kernels for a decoder on this machine; null where the runtime's own are to be used.</summary>
+    /// <param name="headSize">Elements of a head.</param>
+    /// <param name="cache">Type of keys and values.</param>
+    public static OrtCustomDomain? For(int headSize, OrtElementType cache)
+    {
+        // Without vectors of this width our loops gain nothing.
+        if (!Vector512.IsHardwareAccelerated || !Takes(headSize))
+            return null;
+        return cache switch
+        {
+            OrtElementType.F32 => FloatDomain.Value,
+            OrtElementType.I8 => ByteDomain.Value,
+            _ => null,
+        };
+    }
+
+    /// <summary>Whether the kernels take heads of this size.</summary>
+    internal static bool Takes(long headSize) => headSize is > 0 and <= AttentionJob.MaxHeadSize && headSize % VectorMath.Width == 0;
+
+    private static OrtCustomDomain CreateDomain(
+        delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> inputType, delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> outputType)
+    {
+        // Lives as long as the process: sessions refer to it.
+        var description = (OrtCustomOperator*)NativeMemory.AllocZeroed((nuint)sizeof(OrtCustomOperator));
+        description->Version = OrtLibrary.ApiVersion;
+        description->GetName = &GetName;
+        description->GetProvider = &GetProvider;
+        description->GetInputType = inputType;
+        description->GetInputCount = &GetInputCount;
+        description->GetOutputType = outputType;
+        description->GetOutputCount = &GetOutputCount;
+        description->DestroyKernel = &Destroy;
+        description->GetInputCharacteristic = &GetInputCharacteristic;
+        description->GetOutputCharacteristic = &GetOutputCharacteristic;
+        description->GetInputMemoryType = &GetMemoryType;
+        description->CreateKernelWithStatus = &Create;
+        description->ComputeWithStatus = &Compute;
+        return new OrtCustomDomain("com.microsoft", description);
+    }
+
+    private static byte* NativeText(ReadOnlySpan<byte> text)
+    {
+        var native = (byte*)NativeMemory.AllocZeroed((nuint)text.Length + 1);
+        text.CopyTo(new Span<byte>(native, text.Length));
+        return native;
+    }
+
+    [UnmanagedCallersOnly]
+    private static byte* GetName(OrtCustomOperator* self) => Name;
+
+    [UnmanagedCallersOnly]
+    private static byte* GetProvider(OrtCustomOperator* self) => Provider;
+
+    [UnmanagedCallersOnly]
+    private static nuint GetInputCount(OrtCustomOperator* self) => InputCount;
+
+    [UnmanagedCallersOnly]
+    private static nuint GetOutputCount(OrtCustomOperator* self) => OutputCount;
+
+    [UnmanagedCallersOnly]
+    private static OrtElementType FloatInputType(OrtCustomOperator* self, nuint index) => InputType((int)index, OrtElementType.F32);
+
+    [UnmanagedCallersOnly]
+    private static OrtElementType ByteInputType(OrtCustomOperator* self, nuint index) => InputType((int)index, OrtElementType.I8);
+
+    [UnmanagedCallersOnly]
+    private static OrtElementType FloatOutputType(OrtCustomOperator* self, nuint index) => OrtElementType.F32;
+
+    [UnmanagedCallersOnly]
+    private static OrtElementType ByteOutputType(OrtCustomOperator* self, nuint index) => index == 0 ? OrtElementType.F32 : OrtElementType.I8;
+
+    [UnmanagedCallersOnly]
+    private static int GetInputCharacteristic(OrtCustomOperator* self, nuint index) =>
+        index >= FirstOptionalInput || (AttentionInput)index is AttentionInput.Key or AttentionInput.Value or AttentionInput.Cosines or AttentionInput.Sines
+            ? Optional
+            : Required;
+
+    [UnmanagedCallersOnly]
+    private static int GetOutputCharacteristic(OrtCustomOperator* self, nuint index) => Required;
+
+    [UnmanagedCallersOnly]
+    private static int GetMemoryType(OrtCustomOperator* self, nuint index) => 0;
+
+    private static OrtElementType InputType(int index, OrtElementType cache) => (AttentionInput)index switch
+    {
+        AttentionInput.PastKey or AttentionInput.PastValue => cache,
+        AttentionInput.LastPositions or AttentionInput.TotalLength => OrtElementType.I32,
+        AttentionInput.PositionIds => OrtElementType.I64,
+        _ => OrtElementType.F32,
+    };
+
+    /// <summary>Reads a node's attributes. A node that wants more than these kernels do is refused; the graph is then loaded without them.</summary>
+    [UnmanagedCallersOnly]
+    private static nint Create(OrtCustomOperator* self, nint api, nint info, void** kernel)
+    {
+        *kernel = null;
+        var settings = new AttentionSettings
+        {
+            Heads = (int)OrtKernel.Integer(info, "num_heads\0"u8, 0),
+            KvHeads = (int)OrtKernel.Integer(info, "kv_num_heads\0"u8, 0),
+            Scale = OrtKernel.Number(info, "scale\0"u8, 0),
+            Window = (int)Math.Max(0, OrtKernel.Integer(info, "local_window_size\0"u8, -1)),
+            IsRotary = OrtKernel.Integer(info, "do_rotary\0"u8, 0) != 0,
+            IsByte = OrtKernel.Integer(info, "kv_cache_bit_width\0"u8, 0) == 8,
+        };
+        var isPlain = OrtKernel.Number(info, "softcap\0"u8, 0) == 0
+            && OrtKernel.Integer(info, "smooth_softmax\0"u8, 0) <= 0
+            && OrtKernel.Integer(info, "qk_output\0"u8, 0) == 0
+            && OrtKernel.Integer(info, "rotary_interleaved\0"u8, 0) == 0
+            && OrtKernel.Integer(info, "sliding_window_cache\0"u8, 0) == 0
+            && OrtKernel.Integer(info, "causal\0"u8, 1) == 1;
+        if (!isPlain || settings.Heads <= 0 || settings.KvHeads <= 0 || settings.Heads % settings.KvHeads != 0)
+            return OrtKernel.Error(OrtErrorCode.NotImplemented, "GroupQueryAttention with attributes that the runtime's own kernel must take");
+
+        *kernel = NativeMemory.Alloc((nuint)sizeof(AttentionSettings));
+        *(AttentionSettings*)*kernel = settings;
+        return 0;
+    }
+
+    [UnmanagedCallersOnly]
+    private static void Destroy(void* kernel) => NativeMemory.Free(kernel);
+
+    [UnmanagedCallersOnly]
+    private static nint Compute(void* kernel, nint context)
+    {
+        try
+        {
+            return AttentionCall.Run(*(AttentionSettings*)kernel, context);
+        }
+        catch (Exception exception) when (exception is OutOfMemoryException or OverflowException)
+        {
+            return OrtKernel.Error(OrtErrorCode.Fail, "the attention has no memory for this call");
+        }
+    }
+}
+
+/// <summary>Inputs of the operator by their place.</summary>
+internal enum AttentionInput
+{
+    Query = 0,
+    Key = 1,
+    Value = 2,
+    PastKey = 3,
+    PastValue = 4,
+    LastPositions = 5,
+    TotalLength = 6,
+    Cosines = 7,
+    Sines = 8,
+    PositionIds = 9,
+    Bias = 10,
+    Sinks = 11,
+    KeyScales = 12,
+    ValueScales = 13,
+}
+
+/// <summary>Attributes of a node.</summary>
+internal struct AttentionSettings
+{
+    public int Heads;
+    public int KvHeads;
+    public int Window;
+    public float Scale;
+    public bool IsRotary;
+    public bool IsByte;
+}
