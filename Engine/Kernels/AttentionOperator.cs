@@ -30,13 +30,16 @@ internal static unsafe class AttentionOperator
         // Without vectors of this width our loops gain nothing.
         if (!Vector512.IsHardwareAccelerated || !Takes(headSize))
             return null;
-        return cache switch
-        {
-            OrtElementType.F32 => FloatDomain.Value,
-            OrtElementType.I8 => ByteDomain.Value,
-            _ => null,
-        };
+        return Of(cache);
     }
+
+    /// <summary>Our kernels for a type of keys and values, on any machine; null where there are none.</summary>
+    internal static OrtCustomDomain? Of(OrtElementType cache) => cache switch
+    {
+        OrtElementType.F32 => FloatDomain.Value,
+        OrtElementType.I8 => ByteDomain.Value,
+        _ => null,
+    };
 
     /// <summary>Whether the kernels take heads of this size.</summary>
     internal static bool Takes(long headSize) => headSize is > 0 and <= AttentionJob.MaxHeadSize && headSize % VectorMath.Width == 0;

@@ -13,6 +13,9 @@ public sealed class OnnxGraphBuilder
     /// <summary>Element type f32.</summary>
     public const int F32 = 1;
 
+    /// <summary>Element type i8.</summary>
+    public const int I8 = 3;
+
     /// <summary>Element type i32.</summary>
     public const int I32 = 6;
 
@@ -45,7 +48,7 @@ public sealed class OnnxGraphBuilder
     public OnnxGraphBuilder Node(string type, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes) =>
         Node("", type, inputs, outputs, attributes);
 
-    /// <summary>Adds a node; an attribute is an int, a float or a long array.</summary>
+    /// <summary>Adds a node; an attribute is an int, a float, a text or a long array.</summary>
     public OnnxGraphBuilder Node(string domain, string type, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes)
     {
         var node = new NodeProto { OpType = type, Domain = domain, Name = $"{type}_{_graph.Node.Count}" };
@@ -105,6 +108,10 @@ public sealed class OnnxGraphBuilder
             case float number:
                 attribute.Type = AttributeProto.Types.AttributeType.Float;
                 attribute.F = number;
+                break;
+            case string text:
+                attribute.Type = AttributeProto.Types.AttributeType.String;
+                attribute.S = ByteString.CopyFromUtf8(text);
                 break;
             case long[] numbers:
                 attribute.Type = AttributeProto.Types.AttributeType.Ints;
