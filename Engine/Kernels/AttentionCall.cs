@@ -55,11 +55,13 @@ internal static unsafe class AttentionCall
             return $"heads of {size} elements; expected a multiple of {VectorMath.Width} up to {AttentionJob.MaxHeadSize}";
         job.Queries = (float*)query.Data;
         job.QueryStride = job.KeyStride = (nint)query[2];
-        var key = Input(context, AttentionInput.Key);
+        var (key, value) = (Input(context, AttentionInput.Key), Input(context, AttentionInput.Value));
+        if (key.Length != value.Length)
+            return $"{key.Length} numbers of keys and {value.Length} of values";
         if (key.IsPresent)
         {
             job.Keys = (float*)key.Data;
-            job.Values = (float*)Input(context, AttentionInput.Value).Data;
+            job.Values = (float*)value.Data;
             job.KeyStride = (nint)key[2];
         }
         else
@@ -80,20 +82,25 @@ internal static unsafe class AttentionCall
             job.ValueScales = (float*)valueScales.Data;
         }
 
+        var tableLength = (long)job.Capacity;
         if (settings.IsRotary)
         {
             var cosines = Input(context, AttentionInput.Cosines);
-            if (!cosines.IsPresent || 2 * cosines[1] > size || cosines[0] < job.Capacity)
-                return "rotary tables that do not reach over all positions, or over more than a head";
+            var sines = Input(context, AttentionInput.Sines);
+            if (!cosines.IsPresent || sines.Length != cosines.Length || 2 * cosines[1] > size)
+                return "no rotary tables, or wider ones than a head";
+            tableLength = cosines[0];
             job.Cosines = (float*)cosines.Data;
             job.RotaryHalf = (int)cosines[1];
-            job.Sines = (float*)Input(context, AttentionInput.Sines).Data;
+            job.Sines = (float*)sines.Data;
         }
 
         for (var row = 0; row < job.Rows; row++)
         {
             if (job.LastPositions[row] < 0 || job.LastPositions[row] >= job.Capacity || job.PastOf(row) < 0)
                 return $"seqlens_k of row {row} is {job.LastPositions[row]} with {job.Positions} new positions and room for {job.Capacity}";
+            if (job.LastPositions[row] >= tableLength)
+                return $"rotary tables of {tableLength} positions; row {row} reaches position {job.LastPositions[row]}";
         }
 
         return null;
