@@ -71,7 +71,7 @@ internal static class CommandLine
     {
         ExportException or ModelPackageException => exception.Message,
         VerificationException => exception.Message,
-        OrtLibraryException => exception.Message,
+        OrtLibraryException or DeviceException => exception.Message,
         OrtException => $"ONNX Runtime: {exception.Message}",
         IOException { HResult: NoSpaceLeft } => $"disk full: {exception.Message}",
         IOException or UnauthorizedAccessException => exception.Message,

@@ -36,12 +36,16 @@ internal sealed class DecoderAttention(
 
         RotaryTables.Add(graph, _compute, config.Rope, config.MaxPositions, config.HeadDim);
         graph.Integers("flat_attention_shape", -1, QuerySize);
+        if (precision.KeepsAxes)
+        {
+            return;
+        }
 
         // [B, S, whatever is left]: the operator wants rows and positions apart.
         graph.Node("Concat", "position_shape", [graph.Node("Shape", "ids_shape", ["input_ids"]), graph.Integers("rest", -1)], OnnxAttribute.Int("axis", 0));
     }
 
-    /// <summary>Adds the attention of a layer: [M, d] to [M, heads * headDim].</summary>
+    /// <summary>Adds the attention of a layer: [M, d] to [M, heads * headDim], or [B, S, d] to [B, S, heads * headDim].</summary>
     public string Add(int layer, string normed)
     {
         var name = $"layers.{layer}";
@@ -64,9 +68,11 @@ internal sealed class DecoderAttention(
             [$"{name}.attention", $"present_key_{layer}", $"present_value_{layer}"],
             [query, key, value, $"past_key_{layer}", $"past_value_{layer}", "seqlens_k", "total_sequence_length", "rotary.cos", "rotary.sin"],
             [.. attributes]);
-        var flat = graph.Node("Reshape", $"{name}.attention.flat", [$"{name}.attention", "flat_attention_shape"]);
-        return Cast(flat, _compute, precision.Activations);
+        return Cast(precision.KeepsAxes ? $"{name}.attention" : Flat($"{name}.attention"), _compute, precision.Activations);
     }
+
+    /// <summary>[B, S, heads * headDim] as [M, heads * headDim].</summary>
+    public string Flat(string attention) => graph.Node("Reshape", $"{attention}.flat", [attention, "flat_attention_shape"]);
 
     /// <summary>A vector of the checkpoint in the type of the activations.</summary>
     public string Vector(string name, float[] values)
@@ -133,25 +139,34 @@ internal sealed class DecoderAttention(
         return (Positions(projected[0]), Positions(projected[1]), Positions(projected[2]));
     }
 
-    private string Positions(string values) =>
-        Cast(graph.Node("Reshape", $"{values}.positions", [values, "position_shape"]), precision.Activations, _compute);
+    private string Positions(string values) => precision.KeepsAxes
+        ? values
+        : Cast(graph.Node("Reshape", $"{values}.positions", [values, "position_shape"]), precision.Activations, _compute);
 
-    /// <summary>Every head normed for itself: [M * heads, headDim].</summary>
+    /// <summary>Every head normed for itself: [M * heads, headDim], or [B, S, heads * headDim].</summary>
     private string HeadNorm(string values, string source)
     {
         const string Shape = "head_shape";
+        const string JoinedShape = "joined_shape";
         if (!graph.Has(Shape))
         {
-            graph.Integers(Shape, -1, config.HeadDim);
+            // 0 is the axis as it was.
+            graph.Integers(Shape, precision.KeepsAxes ? [0, 0, -1, config.HeadDim] : [-1, config.HeadDim]);
         }
 
-        return graph.Node(
+        if (precision.KeepsAxes && !graph.Has(JoinedShape))
+        {
+            graph.Integers(JoinedShape, 0, 0, -1);
+        }
+
+        var normed = graph.Node(
             "SimplifiedLayerNormalization",
             $"{values}.normed",
             [graph.Node("Reshape", $"{values}.heads", [values, Shape]), Vector(source, weights.ReadFloats(source, config.HeadDim))],
             OnnxAttribute.Int("axis", -1),
             OnnxAttribute.Float("epsilon", config.NormEpsilon),
             OnnxAttribute.Int("stash_type", 1));
+        return precision.KeepsAxes ? graph.Node("Reshape", $"{values}.joined", [normed, JoinedShape]) : normed;
     }
 
     private string Cast(string values, OnnxElementType from, OnnxElementType to) =>

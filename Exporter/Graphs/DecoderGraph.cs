@@ -83,10 +83,10 @@ internal sealed class DecoderGraph
         _graph.Integers("flat_shape", -1);
     }
 
-    /// <summary>Embedding of each id, plus those of the n ids before it. Gives [M, d].</summary>
+    /// <summary>Embedding of each id, plus those of the n ids before it. Gives [M, d], or [B, S, d].</summary>
     private string Embed()
     {
-        var sum = _format.Gather("embed_tokens", Table($"{Prefix}.embed_tokens.weight"), _graph.Node("Reshape", "ids", ["input_ids", "flat_shape"]));
+        var sum = _format.Gather("embed_tokens", Table($"{Prefix}.embed_tokens.weight"), FlatIds("input_ids", "ids"));
         if (_config.NgramEmbeddings == 0)
         {
             return sum;
@@ -101,13 +101,14 @@ internal sealed class DecoderGraph
                 "Slice",
                 $"ids_{back}_back",
                 ["all_ids", _graph.Integers($"slice_{back}_start", _config.NgramEmbeddings - back), _graph.Integers($"slice_{back}_end", -back), "slice_axis"]);
-            var flat = _graph.Node("Reshape", $"{ids}.flat", [ids, "flat_shape"]);
-            var embedding = _format.Gather($"embed_{back}_back", Table($"{Prefix}.ngram_embeddings.{back}.weight"), flat);
+            var embedding = _format.Gather($"embed_{back}_back", Table($"{Prefix}.ngram_embeddings.{back}.weight"), FlatIds(ids, $"{ids}.flat"));
             sum = _graph.Node("Add", $"embed_sum_{back}", [sum, embedding]);
         }
 
         return sum;
     }
+
+    private string FlatIds(string ids, string name) => _precision.KeepsAxes ? ids : _graph.Node("Reshape", name, [ids, "flat_shape"]);
 
     /// <summary>One transformer layer; the last one drops the rows nobody wants logits of before its MLP.</summary>
     /// <returns>The residual stream after it, and its norm for what comes next.</returns>
@@ -119,6 +120,12 @@ internal sealed class DecoderGraph
         if (last)
         {
             _format.MayBeEmpty = true;
+            if (_precision.KeepsAxes)
+            {
+                residual = _graph.Node("Reshape", $"{residual}.flat", [residual, _graph.Integers("flat_residual_shape", -1, _config.HiddenSize)]);
+                attention = _attention.Flat(attention);
+            }
+
             residual = WantedRows(residual, $"{name}.residual_rows");
             attention = WantedRows(attention, $"{name}.attention_rows");
         }

@@ -32,6 +32,12 @@ internal sealed record DecoderPrecision(string Weights, string Kv = "f32", strin
         _ => OnnxElementType.Float,
     };
 
+    /// <summary>
+    /// Whether everything between the layers keeps its axes, [B, S, ...], instead of one row per position, [M, ...]: to get them back takes nodes that compute
+    /// shapes. The runtime places those on the processor, which a session on a GPU is told to refuse.
+    /// </summary>
+    public bool KeepsAxes => Device == "cuda";
+
     /// <summary>Weights that share a scale; 0 where each output has one.</summary>
     public int EffectiveBlockSize => Weights switch
     {

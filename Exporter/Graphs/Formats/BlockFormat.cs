@@ -25,22 +25,26 @@ internal sealed class BlockFormat(OnnxGraphBuilder graph, int bits, int blockSiz
         var blocks = weight.Columns / block;
         var packed = Graph.SameBytes($"{name}.blocks", stored, [weight.Rows, blocks, block * bits / 8]);
         List<string> inputs = [input, packed, $"{stored}.scales"];
-        if (bias is not null)
+
+        // The kernel for GPUs takes no bias.
+        var addsBias = bias is not null && activations != OnnxElementType.Float;
+        if (bias is not null && !addsBias)
         {
             inputs.AddRange(["", "", bias]);
         }
 
+        var product = addsBias ? $"{name}.product" : output ?? name;
         Graph.Node(
             OnnxGraphBuilder.MicrosoftDomain,
             "MatMulNBits",
-            [output ?? name],
+            [product],
             [.. inputs],
             OnnxAttribute.Int("K", weight.Columns),
             OnnxAttribute.Int("N", weight.Rows),
             OnnxAttribute.Int("bits", bits),
             OnnxAttribute.Int("block_size", block),
             OnnxAttribute.Int("accuracy_level", activations == OnnxElementType.Float ? IntegerProducts : 0));
-        return output ?? name;
+        return addsBias ? Graph.Node("Add", output ?? name, [product, bias!]) : product;
     }
 
     /// <inheritdoc />

@@ -23,8 +23,16 @@ internal sealed class FloatFormat(OnnxGraphBuilder graph, OnnxElementType type) 
     public override string Linear(string name, string input, WeightMatrix weight, string? bias = null, string? output = null)
     {
         var stored = _tables.TryGetValue(weight.Name, out var table) ? table : Store(weight, $"{name}.weight");
-        string[] inputs = bias is null ? [input, stored] : [input, stored, bias];
-        return Graph.Node("Gemm", output ?? name, inputs, OnnxAttribute.Int("transB", 1));
+        if (type == OnnxElementType.Float)
+        {
+            string[] inputs = bias is null ? [input, stored] : [input, stored, bias];
+            return Graph.Node("Gemm", output ?? name, inputs, OnnxAttribute.Int("transB", 1));
+        }
+
+        // For a GPU, where the input may have more than two axes.
+        var product = bias is null ? output ?? name : $"{name}.product";
+        Graph.Node(OnnxGraphBuilder.MicrosoftDomain, "FusedMatMul", [product], [input, stored], OnnxAttribute.Int("transB", 1));
+        return bias is null ? product : Graph.Node("Add", output ?? name, [product, bias]);
     }
 
     /// <inheritdoc />

@@ -3,7 +3,7 @@ using Tessera.Exporter.Weights;
 
 namespace Tessera.Exporter.Graphs.Formats;
 
-/// <summary>How matrices are stored in a graph, and which operators multiply with them. Everything between layers is [M, ...]: one row per position.</summary>
+/// <summary>How matrices are stored in a graph, and which operators multiply with them. Everything between layers is [M, ...], one row per position, or [B, S, ...].</summary>
 /// <param name="graph">Gets tensors and nodes.</param>
 internal abstract class WeightFormat(OnnxGraphBuilder graph)
 {
@@ -31,7 +31,7 @@ internal abstract class WeightFormat(OnnxGraphBuilder graph)
     /// <summary>Whether a stack of weights is better multiplied as one matrix and cut afterwards.</summary>
     public abstract bool Fuses(WeightMatrix stack);
 
-    /// <summary>x W^T + b: [M, columns] to [M, rows].</summary>
+    /// <summary>x W^T + b: [..., columns] to [..., rows].</summary>
     /// <param name="name">Name of the layer.</param>
     /// <param name="input">x.</param>
     /// <param name="weight">W.</param>
@@ -39,7 +39,7 @@ internal abstract class WeightFormat(OnnxGraphBuilder graph)
     /// <param name="output">Name of the result; that of the layer when not given.</param>
     public abstract string Linear(string name, string input, WeightMatrix weight, string? bias = null, string? output = null);
 
-    /// <summary>Rows of a table, [M] to [M, columns].</summary>
+    /// <summary>Rows of a table, [...] to [..., columns].</summary>
     public abstract string Gather(string name, WeightMatrix table, string ids);
 
     /// <summary>Reads a matrix in parts of whole rows.</summary>

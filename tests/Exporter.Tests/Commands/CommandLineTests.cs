@@ -33,6 +33,21 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task Verify_PackageForCudaWithoutAProvider_ExitsOneWithOneLineThatSaysWhatIsMissing()
+    {
+        var export = await RunAsync(
+            "export", "--checkpoint", _fixture.Checkpoint, "--codebook", _fixture.Codebook, "--out", _fixture.Output, "--device", "cuda", "--precision", "bf16");
+        Assert.Equal((0, ""), (export.ExitCode, export.Error));
+        Assert.Contains("The package is for CUDA, and checked in form only.", export.Output);
+
+        var verify = await RunAsync("verify", "--package", _fixture.Output);
+
+        Assert.Equal(1, verify.ExitCode);
+        Assert.StartsWith("error: Engine:Device: cuda needs ONNX Runtime's CUDA provider beside '", verify.Error);
+        Assert.Single(verify.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
     public async Task ExtendExportVerify_CheckpointWithoutLatents_Succeed()
     {
         var source = Path.Combine(AppContext.BaseDirectory, "fixtures", "families", "qwen2-padded-base");

@@ -1,3 +1,5 @@
+using Tessera.Engine;
+using Tessera.Engine.Execution;
 using Tessera.Exporter.Graphs;
 using Tessera.Exporter.Packaging;
 using Tessera.Exporter.Verification;
@@ -47,6 +49,29 @@ public sealed class FamilyParityTests : IDisposable
         Assert.Equal(9, rows.Count);
         Assert.All(rows, row => Assert.True(row.Passed, $"{family} {weights} {kv}: {row}"));
         Assert.All(rows, row => Assert.True(row.Tolerance.IsRelative));
+    }
+
+    /// <summary>Graphs for GPUs, on the processor: it knows their operators in half precision too.</summary>
+    [Theory]
+    [InlineData("qwen3")]
+    [InlineData("llama-biases")]
+    [InlineData("qwen2-tied-bias")]
+    [InlineData("mistral-window")]
+    public void Export_FamilyForCuda_ComputesNearlyWhatPyTorchComputed(string family)
+    {
+        var folder = _folder["package"];
+        PackageExporter.Export(
+            new(Path.Combine(Root, family), null, folder, false) { Precision = DecoderPrecision.Create("fp16", null, "cuda", 0) }, static (_, _, _) => { }, CancellationToken.None);
+        var package = ModelPackage.Load(folder);
+        var architecture = package.Manifest.Architecture;
+        var reference = ReferenceFile.Read(Path.Combine(Root, family, ReferenceFile.FileName), architecture.VocabularySize, architecture.MaxPositions, 0, 0);
+        var options = new EngineOptions { MaxSlots = DecoderVerifier.SlotsFor(reference.Cases.Count), Threads = 1 };
+
+        using var runner = new OnnxModelRunner(package.DecoderPath, architecture, package.Vocabulary.PadId, options, package.Manifest.Precision.Kv);
+        var rows = new DecoderVerifier(runner, reference.Cases, Tolerance.Of(package.Manifest.Precision)).Verify().ToList();
+
+        Assert.NotEmpty(rows);
+        Assert.All(rows, row => Assert.True(row.Passed, $"{family}: {row}"));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using Tessera.Engine;
 using Tessera.Engine.Execution;
 using Tessera.Exporter.Graphs;
+using Tessera.Exporter.Graphs.Formats;
 using Tessera.Exporter.Onnx;
 using Tessera.Exporter.Tests.Support;
 using Tessera.Exporter.Verification;
@@ -181,6 +182,10 @@ public sealed class DecoderGraphTests : IDisposable
         GraphContract.CheckDecoder(model.Graph, weights.Architecture, kv);
         Assert.All(model.Graph.Initializer.Where(tensor => tensor.DataType is 1 or 10 or 16), tensor => Assert.Equal(type, tensor.DataType));
         Assert.Equal("Cast", model.Graph.Node[^1].OpType);
+        Assert.DoesNotContain(model.Graph.Node, node => node.OpType == "Shape");
+        Assert.All(
+            model.Graph.Node.Where(node => node.OpType == "Reshape"),
+            node => Assert.Contains(model.Graph.Initializer, tensor => tensor.Name == node.Input[1]));
         Assert.DoesNotContain(model.Graph.Node, node => node.Attribute.Any(attribute => attribute is { Name: "accuracy_level", I: not 0 }));
     }
 
@@ -193,6 +198,25 @@ public sealed class DecoderGraphTests : IDisposable
         using var runner = new OnnxModelRunner(graph, weights.Architecture, PadId, new EngineOptions { MaxSlots = 2, Threads = 1 }, "f16");
 
         Assert.InRange(RelativeError(weights, Ids.AsSpan(0, 8), runner.Run(new StepPlan([], new SequenceSlice(0, Ids, 0, 8, true)))), 1e-7, 0.01);
+    }
+
+    [Fact]
+    public void Write_CudaWithBiases_AddsThemBesideProductsThatTakeNone()
+    {
+        using var graph = new Onnx.OnnxGraphBuilder(_folder["biases.onnx"], "biases");
+        graph.Input("x", OnnxElementType.Float16, "B", "S", 32);
+        graph.Output("y", OnnxElementType.Float16, "B", "S", 8);
+        File.WriteAllBytes(_folder["model.safetensors"], new SafeTensorsWriter().Add("w", new float[8 * 32], 8, 32).ToBytes());
+        using var weights = CheckpointWeights.Open(_folder.FullPath);
+        var bias = graph.Stored("b", OnnxElementType.Float16, [8], stream => stream.Write(new byte[16]));
+
+        foreach (var (name, precision) in new[] { ("block", "int4"), ("y", "fp16") })
+            WeightFormat.Create(graph, DecoderPrecision.Create(precision, null, "cuda", 0)).Linear(name, "x", new WeightMatrix(weights, "w", 8, 32), bias);
+
+        graph.Save();
+        var nodes = ModelProto.Parser.ParseFrom(File.ReadAllBytes(_folder["biases.onnx"])).Graph.Node;
+        Assert.Equal(["MatMulNBits", "Add", "FusedMatMul", "Add"], nodes.Select(node => node.OpType));
+        Assert.Equal([3, 2, 2, 2], nodes.Select(node => node.Input.Count));
     }
 
     [Theory]
