@@ -5,6 +5,6 @@ using Tessera.Bench.Peers;
 
 var root = new RootCommand("Measures Tessera's engine against named peers and limits")
 {
-    EngineCommand.Create(), PeerCommand.Create(), PeerCommand.CreateSide(), ExportCommand.Create(), ExportCommand.CreateLoad(), QualityCommand.Create(),
+    EngineCommand.Create(), AllocationsCommand.Create(), PeerCommand.Create(), PeerCommand.CreateSide(), ExportCommand.Create(), ExportCommand.CreateLoad(), QualityCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -141,8 +141,8 @@ public sealed class OnnxModelRunner : IModelRunner
         var binding = _decodeBindings[shape.RowCount] ??= DecoderBinding.ForDecode(_decoder, _buffers, Cache, shape.RowCount);
         _buffers.WriteDecode(slices, shape, Cache);
         Execute(binding, shape.GraphId, firstRow: 0, slices.Count);
-        foreach (var slice in slices)
-            Cache.SetPositionCount(slice.Slot, slice.Start + 1);
+        for (var row = 0; row < slices.Count; row++)
+            Cache.SetPositionCount(slices[row].Slot, slices[row].Start + 1);
     }
 
     private void RunPrompts(IReadOnlyList<SequenceSlice> prompts, int logitsRow)

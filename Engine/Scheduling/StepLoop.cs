@@ -164,8 +164,8 @@ internal sealed class StepLoop(
         }
     }
 
-    // A failed step fails its sequences, not the engine; false when steps fail again and again.
-    private bool TryStep()
+    /// <summary>Makes one step. A failed one fails its sequences, not the engine; false when steps fail again and again.</summary>
+    public bool TryStep()
     {
         try
         {

@@ -17,7 +17,7 @@ internal static class EngineCommand
     /// <summary>The command.</summary>
     public static Command Create()
     {
-        var package = new Option<string>("--package") { Description = "Package folder", DefaultValueFactory = _ => "Models/packages/tessera-logic" };
+        var package = PackageOption();
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of the runtime", DefaultValueFactory = _ => 2 };
         var batches = new Option<int[]>("--batches") { Description = "Sequences at once", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 8, 32] };
@@ -38,6 +38,10 @@ internal static class EngineCommand
             [.. parse.GetValue(parts)!]));
         return command;
     }
+
+    /// <summary>Which package is measured.</summary>
+    public static Option<string> PackageOption() =>
+        new("--package") { Description = "Package folder", DefaultValueFactory = _ => "Models/packages/tessera-logic" };
 
     private static async Task<int> RunAsync(string folder, int rounds, EngineOptions options, int[] batches, HashSet<string> parts)
     {

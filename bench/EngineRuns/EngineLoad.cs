@@ -16,22 +16,26 @@ internal sealed class EngineLoad(InferenceEngine engine)
     /// <exception cref="InvalidOperationException">The engine refuses it.</exception>
     public Generation Submit(int promptTokens, int tokens)
     {
-        var package = engine.Package;
+        int[] ids = [.. Enumerable.Range(0, promptTokens).Select(_ => _random.Next(FirstTextId, engine.Package.Vocabulary.ThinkId))];
+        var request = Request(engine.Package, engine.Options, ids, tokens);
+        return engine.Submit(request) is SubmitResult.Accepted accepted ? accepted.Generation : throw new InvalidOperationException("the engine refused a request");
+    }
+
+    /// <summary>A request for exactly <paramref name="tokens"/> tokens.</summary>
+    public static GenerationRequest Request(ModelPackage package, EngineOptions options, int[] promptIds, int tokens)
+    {
         var input = new GenerationInput
         {
-            PromptIds = [.. Enumerable.Range(0, promptTokens).Select(_ => _random.Next(FirstTextId, package.Vocabulary.ThinkId))],
+            PromptIds = promptIds,
             MaxTokens = tokens,
             Mode = "text",
             Temperature = 0,
             Explain = false,
             LogitBias = new Dictionary<int, double> { [package.Vocabulary.EosId] = -100, [package.Vocabulary.EndThinkId] = -100 },
         };
-        if (!GenerationRequest.TryCreate(input, package, engine.Options, GenerationFieldNames.Rest, out var request, out var problems))
-        {
-            throw new InvalidOperationException(string.Join("; ", problems.Select(problem => $"{problem.Field}: {problem.Message}")));
-        }
-
-        return engine.Submit(request) is SubmitResult.Accepted accepted ? accepted.Generation : throw new InvalidOperationException("the engine refused a request");
+        return GenerationRequest.TryCreate(input, package, options, GenerationFieldNames.Rest, out var request, out var problems)
+            ? request
+            : throw new InvalidOperationException(string.Join("; ", problems.Select(problem => $"{problem.Field}: {problem.Message}")));
     }
 
     /// <summary>Tokens per second of <paramref name="batch"/> sequences, from the moment that all have begun to the moment that the first one ends.</summary>

@@ -210,6 +210,31 @@ public sealed class OnnxModelRunnerTests : IDisposable
     }
 
     [Fact]
+    public void Run_OfDecodeRows_AllocatesNothing()
+    {
+        var (runner, _) = Load(ngrams: 2);
+        int[][] sequences = [Ids(40, 1), Ids(40, 2), Ids(40, 3)];
+        var slices = new List<SequenceSlice>();
+        var plan = new StepPlan(slices, null);
+        foreach (var (slot, ids) in sequences.Index())
+            Prefill(runner, slot, ids[..10], 10);
+
+        var allocated = new List<long>();
+        for (var position = 10; position < 40; position++)
+        {
+            slices.Clear();
+            for (var slot = 0; slot < sequences.Length; slot++)
+                slices.Add(new SequenceSlice(slot, sequences[slot], position, 1, true));
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            runner.Run(plan);
+            allocated.Add(GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        // The first step binds what all later ones use.
+        Assert.All(allocated.Skip(1), bytes => Assert.Equal(0, bytes));
+    }
+
+    [Fact]
     public void Run_EmptyPlan_GivesNothing() => Assert.Equal(0, Load(ngrams: 0).Runner.Run(new StepPlan([], null)).Length);
 
     [Fact]
