@@ -138,13 +138,14 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>When a new request should come again; null while the queue has room.</summary>
     public TimeSpan? QueueFullRetryAfter => _queue.IsFull ? _departures.RetryAfter(_queue.Count) : null;
 
-    /// <summary>Reserves a place in the queue for a request that is still being read.</summary>
-    /// <param name="promptTokens">Most tokens that its prompt can have.</param>
-    /// <param name="place">The place; dispose of it whether or not the request is submitted with it.</param>
-    /// <returns>Null when there is a place.</returns>
-    public SubmitResult.Full? TryReserve(int promptTokens, out QueuePlace? place)
+    /// <summary>Reserves places in the queue, all or none, for requests that are still being read.</summary>
+    /// <param name="promptTokens">Most tokens that their prompts can have together.</param>
+    /// <param name="place">The places; dispose of it whether or not the requests are submitted with it.</param>
+    /// <param name="requests">How many requests will be submitted with it.</param>
+    /// <returns>Null when there is room.</returns>
+    public SubmitResult.Full? TryReserve(int promptTokens, out QueuePlace? place, int requests = 1)
     {
-        place = _queue.TryReserve(promptTokens) ? new QueuePlace(_queue, promptTokens) : null;
+        place = _queue.TryReserve(promptTokens, requests) ? new QueuePlace(_queue, promptTokens, requests) : null;
         return place is null ? new SubmitResult.Full(_departures.RetryAfter(_queue.Count)) : null;
     }
 

@@ -2,34 +2,45 @@ using Tessera.Engine.Scheduling;
 
 namespace Tessera.Engine;
 
-/// <summary>A place in the queue for a request that is still being read: reserved before the work of reading, given back unless the request is submitted with it.</summary>
+/// <summary>
+/// Places in the queue for requests that are still being read: reserved before the work of reading, given back unless the requests are submitted with them.
+/// </summary>
 public sealed class QueuePlace : IDisposable
 {
     private readonly RequestQueue _queue;
-    private readonly int _tokens;
-    private bool _isGone;
+    private int _tokens;
+    private int _requests;
 
-    internal QueuePlace(RequestQueue queue, int tokens)
+    internal QueuePlace(RequestQueue queue, int tokens, int requests = 1)
     {
         _queue = queue;
         _tokens = tokens;
+        _requests = requests;
     }
 
-    /// <summary>Gives the place back, unless it was used.</summary>
+    /// <summary>Gives back what was not used.</summary>
     public void Dispose()
     {
-        if (!_isGone)
+        if (_requests > 0)
         {
-            _isGone = true;
-            _queue.Unreserve(_tokens);
+            _queue.Unreserve(_tokens, _requests);
+            _requests = 0;
         }
     }
 
-    /// <summary>Hands the place on to a request; false when its prompt is longer than reserved for, and does not fit.</summary>
+    /// <summary>Hands a place on to a request; false when its prompt is longer than reserved for, and does not fit.</summary>
     internal bool TryUse(int promptPositions)
     {
-        ObjectDisposedException.ThrowIf(_isGone, this);
-        _isGone = _queue.TryResize(_tokens, promptPositions);
-        return _isGone;
+        ObjectDisposedException.ThrowIf(_requests == 0, this);
+        // The tokens that a request does not need are there for those after it; the last one gives the rest back.
+        var taken = _requests == 1 ? _tokens : Math.Min(_tokens, promptPositions);
+        if (!_queue.TryResize(taken, promptPositions))
+        {
+            return false;
+        }
+
+        _tokens -= taken;
+        _requests--;
+        return true;
     }
 }

@@ -19,6 +19,9 @@ internal sealed record TesseraOptions
 
     /// <summary>Limits and sizes of the engine.</summary>
     public EngineOptions Engine { get; init; } = new();
+
+    /// <summary>Prompts that a request may have: each needs a place in the queue.</summary>
+    public int MaxPrompts => Math.Min(Server.MaxPrompts, Engine.MaxQueuedRequests);
 }
 
 /// <summary>Addresses and limits of the HTTP front; each default has its reason beside it.</summary>
@@ -56,6 +59,9 @@ internal sealed record ServerOptions
 
     /// <summary>Seconds from submission after which a request is ended. 600: what proxies and clients commonly wait at most.</summary>
     public int RequestSeconds { get; init; } = 600;
+
+    /// <summary>Prompts of one request for completions. 16: as many as slots, so that a request as large as possible runs at once.</summary>
+    public int MaxPrompts { get; init; } = 16;
 
     /// <summary>Seconds that running requests get to finish after SIGTERM. 20: within Kubernetes' 30 of grace.</summary>
     public int DrainSeconds { get; init; } = 20;

@@ -1,3 +1,5 @@
+using Tessera.Engine.Reasoning;
+
 namespace Tessera.Engine.Requests;
 
 /// <summary>One thing that happened to a request. The order is: Accepted, then deltas, then exactly one Finished.</summary>
@@ -98,6 +100,19 @@ public sealed record FinishedEvent(FinishReason Reason, Usage Usage, Savings Sav
 
     /// <summary>Whether hints were wanted but did not come in time.</summary>
     public bool AreHintsDropped { get; init; }
+
+    /// <summary>The end of several requests that are answered together: all their tokens, and the reason that a client must know about first.</summary>
+    /// <param name="ends">At least one.</param>
+    public static FinishedEvent Sum(IReadOnlyList<FinishedEvent> ends)
+    {
+        var all = Ending.Sum([.. ends.Select(end => new Ending(end.Reason, end.Usage, 0, end.Timings, end.Error))]);
+        var usage = all.Usage with { PromptTokens = ends.Sum(end => end.Usage.PromptTokens), CachedTokens = ends.Sum(end => end.Usage.CachedTokens) };
+        return new FinishedEvent(all.Reason, usage, SavingsCalculator.Sum(usage, [.. ends.Select(end => end.Savings)]), all.Timings, all.Error)
+        {
+            LatentSpanCount = ends.Sum(end => end.LatentSpanCount),
+            AreHintsDropped = ends.Any(end => end.AreHintsDropped),
+        };
+    }
 }
 
 /// <summary>Tokens of a response by kind; <c>completion = latent + control + reasoning text + answer</c> always. <c>&lt;eos&gt;</c> counts as answer.</summary>

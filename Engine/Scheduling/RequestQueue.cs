@@ -52,17 +52,19 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         }
     }
 
-    /// <summary>Reserves a place; false when the queue is full. A prompt above the token bound waits alone.</summary>
-    public bool TryReserve(int promptPositions)
+    /// <summary>Reserves places, all or none; false when the queue is full. A prompt above the token bound waits alone.</summary>
+    /// <param name="promptPositions">Prompt tokens of all of them together.</param>
+    /// <param name="requests">How many places.</param>
+    public bool TryReserve(int promptPositions, int requests = 1)
     {
         lock (_lock)
         {
-            if (_reservedRequests >= _maxRequests || (_reservedRequests > 0 && _reservedTokens + promptPositions > _maxTokens))
+            if (_reservedRequests + requests > _maxRequests || (_reservedRequests > 0 && _reservedTokens + promptPositions > _maxTokens))
             {
                 return false;
             }
 
-            _reservedRequests++;
+            _reservedRequests += requests;
             _reservedTokens += promptPositions;
             return true;
         }
@@ -95,12 +97,12 @@ internal sealed class RequestQueue(int maxRequests, int maxTokens)
         }
     }
 
-    /// <summary>Gives a place back.</summary>
-    public void Unreserve(int promptPositions)
+    /// <summary>Gives places back.</summary>
+    public void Unreserve(int promptPositions, int requests = 1)
     {
         lock (_lock)
         {
-            _reservedRequests--;
+            _reservedRequests -= requests;
             _reservedTokens -= promptPositions;
         }
     }

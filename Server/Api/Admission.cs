@@ -13,13 +13,16 @@ internal sealed class Admission(InferenceEngine engine, Readiness readiness, Liv
     public ApiFailure? Refusal() =>
         readiness.Refusal() ?? (engine.QueueFullRetryAfter is { } retryAfter ? ApiFailure.FromSubmit(new SubmitResult.Full(retryAfter), EngineState.Ready) : null);
 
-    /// <summary>Reserves a place for a request whose body was read and whose prompt was not tokenised yet.</summary>
-    /// <param name="bodyBytes">Bytes of its body: no prompt has more tokens than bytes.</param>
-    /// <param name="place">Give it to the engine with the request, and dispose of it in any case.</param>
-    /// <returns>Why there is none; null when there is.</returns>
-    public ApiFailure? Reserve(long bodyBytes, out QueuePlace? place) => engine.TryReserve((int)Math.Min(bodyBytes, _maxPositions), out place) is { } full
-        ? ApiFailure.FromSubmit(full, EngineState.Ready)
-        : null;
+    /// <summary>Reserves a place for each request of a body that was read and whose prompts were not tokenised yet; all or none.</summary>
+    /// <param name="bodyBytes">Bytes of the body: no prompt has more tokens than bytes.</param>
+    /// <param name="place">Give it to the engine with each request, and dispose of it in any case.</param>
+    /// <param name="requests">How many requests it is.</param>
+    /// <returns>Why there is no room; null when there is.</returns>
+    public ApiFailure? Reserve(long bodyBytes, out QueuePlace? place, int requests = 1)
+    {
+        var tokens = (int)Math.Min(bodyBytes, Math.Min(int.MaxValue, (long)_maxPositions * requests));
+        return engine.TryReserve(tokens, out place, requests) is { } full ? ApiFailure.FromSubmit(full, EngineState.Ready) : null;
+    }
 
     /// <summary>The input with the server's bound on its time.</summary>
     public GenerationInput Bound(GenerationInput input)

@@ -48,6 +48,8 @@ internal static class OptionCatalog
             (o, v) => o with { Server = o.Server with { ReaderSeconds = v } }),
         Live("Server:RequestSeconds", "time from submission after which a request is ended", 1, 86_400, o => o.Server.RequestSeconds,
             (o, v) => o with { Server = o.Server with { RequestSeconds = v } }),
+        Live("Server:MaxPrompts", "prompts of one request for completions", 1, 1024, o => o.Server.MaxPrompts,
+            (o, v) => o with { Server = o.Server with { MaxPrompts = v } }),
         Whole("Server:DrainSeconds", "time for running requests to finish after SIGTERM", 0, 3600, o => o.Server.DrainSeconds,
             (o, v) => o with { Server = o.Server with { DrainSeconds = v } }),
         Live("Server:KeepAliveSeconds", "idle time after which a stream gets a comment line", 1, 3600, o => o.Server.KeepAliveSeconds,

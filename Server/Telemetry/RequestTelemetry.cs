@@ -20,7 +20,8 @@ internal sealed class RequestTelemetry
     private readonly RequestSpans _spans;
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly Lock _lock = new();
-    private Generation? _generation;
+    private IReadOnlyList<Generation> _generations = [];
+    private Task<FinishedEvent>? _finished;
     private string _operation = "";
     private DateTimeOffset _submitted;
     private bool _isRecorded;
@@ -48,21 +49,25 @@ internal sealed class RequestTelemetry
     /// <summary>What is recorded about the request of a context; nothing where no pipeline began it.</summary>
     public static RequestTelemetry Of(HttpContext context) => context.Features.Get<RequestTelemetry>() ?? new RequestTelemetry(null, Rest, RequestSpans.None);
 
-    /// <summary>The request became a generation. Its end is recorded whether or not the client stays for it.</summary>
-    /// <param name="generation">What the engine accepted.</param>
+    /// <summary>The request became generations, one for each prompt. Their end is recorded whether or not the client stays for it.</summary>
+    /// <param name="generations">What the engine accepted; at least one.</param>
     /// <param name="operation">One of <see cref="GenAiOperation"/>.</param>
-    public void Track(Generation generation, string operation)
+    public void Track(IReadOnlyList<Generation> generations, string operation)
     {
-        (_generation, _operation, _submitted) = (generation, operation, DateTimeOffset.UtcNow);
+        (_generations, _operation, _submitted) = (generations, operation, DateTimeOffset.UtcNow);
+        _finished = generations.Count == 1 ? generations[0].WhenFinished : SumAsync(generations);
         if (_metrics is { } metrics)
         {
-            _spans.Describe(generation.Request, operation, metrics.Model);
-            _ = RecordWhenFinishedAsync(metrics, generation);
+            _spans.Describe(generations[0].Request, operation, metrics.Model);
+            _ = RecordWhenFinishedAsync(metrics, _finished);
         }
 
         if (Caller is { } caller)
         {
-            _ = ChargeAsync(caller.Limits, generation);
+            foreach (var generation in generations)
+            {
+                _ = ChargeAsync(caller.Limits, generation);
+            }
         }
     }
 
@@ -70,7 +75,7 @@ internal sealed class RequestTelemetry
     /// <param name="reason">Stable name of the error, <c>error.code</c> of REST.</param>
     public void Refuse(string reason)
     {
-        if (_generation is null)
+        if (_finished is null)
         {
             _metrics?.RecordRejection(reason, _protocol);
         }
@@ -109,10 +114,13 @@ internal sealed class RequestTelemetry
         return telemetry;
     }
 
-    private async Task RecordWhenFinishedAsync(ServerMetrics metrics, Generation generation) =>
-        Record(metrics, generation, await generation.WhenFinished.ConfigureAwait(false));
+    private static async Task<FinishedEvent> SumAsync(IReadOnlyList<Generation> generations) =>
+        FinishedEvent.Sum(await Task.WhenAll(generations.Select(generation => generation.WhenFinished)).ConfigureAwait(false));
 
-    private void Record(ServerMetrics metrics, Generation generation, FinishedEvent finished)
+    private async Task RecordWhenFinishedAsync(ServerMetrics metrics, Task<FinishedEvent> finished) =>
+        Record(metrics, await finished.ConfigureAwait(false));
+
+    private void Record(ServerMetrics metrics, FinishedEvent finished)
     {
         lock (_lock)
         {
@@ -122,7 +130,11 @@ internal sealed class RequestTelemetry
             }
 
             _isRecorded = true;
-            metrics.RecordFinished(generation.Request, finished, _operation, _protocol);
+            foreach (var generation in _generations)
+            {
+                metrics.RecordFinished(generation.Request, generation.WhenFinished.Result, _operation, _protocol);
+            }
+
             _spans.AddGeneration(finished, _submitted);
             _endSpan?.Invoke();
         }
@@ -131,15 +143,15 @@ internal sealed class RequestTelemetry
     // The span ends when both the response and the generation have: whichever comes last.
     private void EndSpan(Action end)
     {
-        if (_metrics is { } metrics && _generation is { WhenFinished: { IsCompletedSuccessfully: true } finished } generation)
+        if (_metrics is { } metrics && _finished is { IsCompletedSuccessfully: true } finished)
         {
-            Record(metrics, generation, finished.Result);
+            Record(metrics, finished.Result);
         }
 
         lock (_lock)
         {
             _endSpan = end;
-            if (_generation is null || _isRecorded)
+            if (_finished is null || _isRecorded)
             {
                 end();
             }
@@ -159,7 +171,7 @@ internal sealed class RequestTelemetry
     // A client that goes away leaves its generation a step behind: what it took is logged when it has ended too.
     private string DescribeGeneration(ILogger logger, string requestId)
     {
-        if (_generation is not { WhenFinished: var finished })
+        if (_finished is not { } finished)
         {
             return "";
         }

@@ -4,9 +4,12 @@ using Tessera.Models;
 namespace Tessera.Server.Api.Gathering;
 
 /// <summary>A response as far as it has come: what every front says, before it is put into the words of one.</summary>
-internal sealed class GatheredResponse(GenerationRequest request, ExtendedVocabulary vocabulary)
+/// <param name="request">The valid request; of several prompts the first one's.</param>
+/// <param name="vocabulary">Of the model.</param>
+/// <param name="promptCount">Prompts, each with the choices of the request.</param>
+internal sealed class GatheredResponse(GenerationRequest request, ExtendedVocabulary vocabulary, int promptCount = 1)
 {
-    private readonly GatheredChoice[] _choices = [.. Enumerable.Range(0, request.N).Select(index => new GatheredChoice(index, vocabulary))];
+    private readonly GatheredChoice[] _choices = [.. Enumerable.Range(0, request.N * promptCount).Select(index => new GatheredChoice(index, vocabulary))];
     private FinishedEvent? _finished;
 
     /// <summary>The valid request.</summary>
@@ -15,7 +18,7 @@ internal sealed class GatheredResponse(GenerationRequest request, ExtendedVocabu
     /// <summary>All choices.</summary>
     public IReadOnlyList<GatheredChoice> Choices => _choices;
 
-    /// <summary>That the request has a slot; null before.</summary>
+    /// <summary>That the request has a slot, or so many of its prompts that their tokens are these; null before.</summary>
     public AcceptedEvent? Accepted { get; private set; }
 
     /// <summary>Whether all events were added.</summary>
@@ -34,7 +37,7 @@ internal sealed class GatheredResponse(GenerationRequest request, ExtendedVocabu
         switch (happened)
         {
             case AcceptedEvent accepted:
-                Accepted ??= accepted;
+                Accepted = Accepted?.PromptTokens > accepted.PromptTokens ? Accepted : accepted;
                 break;
             case FinishedEvent finished:
                 _finished = finished;
@@ -61,7 +64,7 @@ internal sealed class GatheredResponse(GenerationRequest request, ExtendedVocabu
         }
         var parts = _choices.Select(choice => choice.End?.Usage ?? choice.Tokens.UsageSoFar(Accepted)).ToList();
         return new(
-            Accepted?.PromptTokens ?? 0, parts.Max(part => part.CachedTokens), parts.Sum(part => part.LatentTokens), parts.Sum(part => part.ControlTokens),
+            Accepted?.PromptTokens ?? 0, parts.Chunk(request.N).Sum(prompt => prompt.Max(part => part.CachedTokens)), parts.Sum(part => part.LatentTokens), parts.Sum(part => part.ControlTokens),
             parts.Sum(part => part.ReasoningTextTokens), parts.Sum(part => part.AnswerTokens));
     }
 

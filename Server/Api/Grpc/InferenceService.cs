@@ -28,7 +28,7 @@ internal sealed class InferenceService(InferenceEngine engine, Admission admissi
 
         var message = await call.ReadRequestAsync(Wire.GenerateRequest.Parser).ConfigureAwait(false);
         var generation = Submit(message, call);
-        call.Telemetry.Track(generation, GenAiOperation.GenerateContent);
+        call.Telemetry.Track([generation], GenAiOperation.GenerateContent);
         try
         {
             await sendAsync(call, generation).ConfigureAwait(false);

@@ -51,7 +51,7 @@ internal sealed class InfoReport(InferenceEngine engine, LiveOptions live, Token
         options.Server.MaxBodyBytes, JsonBody.MaxDepth, Math.Min(options.Engine.MaxChoices, options.Engine.MaxSlots), options.Engine.MaxTopLogprobs,
         options.Engine.MaxLogitBiasEntries, options.Engine.MaxStopTokenIds, tokens.MaxCharacters, latents.MaxCodes,
         options.Server.MaxHeaderBytes, options.Server.MaxConnections, options.Server.HeaderSeconds, options.Server.BodySeconds, options.Server.ReaderSeconds,
-        options.Server.RequestSeconds,
+        options.Server.RequestSeconds, options.MaxPrompts,
         options.Security.RequestsPerMinute, options.Security.TokensPerMinute);
 
     private ProcessInfo DescribeProcess()

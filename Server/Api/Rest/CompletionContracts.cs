@@ -18,7 +18,7 @@ internal sealed record TextCompletion(
     /// <summary>In a whole answer and in the chunk that ends the last choice.</summary>
     public TimingsBody? Timings { get; init; }
 
-    /// <summary>Ids of the prompt, <c>&lt;think&gt;</c> included, when asked for.</summary>
+    /// <summary>Ids of the prompt, <c>&lt;think&gt;</c> included, when asked for; with several prompts each choice has its own.</summary>
     public IReadOnlyList<int>? PromptTokenIds { get; init; }
 }
 
@@ -49,4 +49,7 @@ internal sealed record CompletionChoice(int Index, string Text)
 
     /// <summary>Generated ids in order, when asked for.</summary>
     public IReadOnlyList<int>? TokenIds { get; init; }
+
+    /// <summary>With several prompts: ids of the choice's prompt, when asked for; in a stream in its first chunk.</summary>
+    public IReadOnlyList<int>? PromptTokenIds { get; init; }
 }

@@ -1,13 +1,18 @@
 using System.Text.Json;
 using Tessera.Engine.Requests;
+using Tessera.Server.Hosting;
 using Tessera.Server.Telemetry;
 
 namespace Tessera.Server.Api.Rest;
 
 /// <summary><c>POST /v1/completions</c>: a prompt without a chat format around it, as text or as ids. The model reasons here too.</summary>
-internal sealed class CompletionsApi : IGenerationApi
+/// <param name="options">How many prompts a request may have.</param>
+internal sealed class CompletionsApi(LiveOptions options) : IGenerationApi
 {
-    private static readonly GenerationFieldNames Names = GenerationFieldNames.Rest with { Chat = "prompt", PromptIds = "prompt", Logprobs = "logprobs" };
+    private const string Name = "prompt";
+    private const string Expected = "expected a string or an array of token ids";
+
+    private static readonly GenerationFieldNames Names = GenerationFieldNames.Rest with { Chat = Name, PromptIds = Name, Logprobs = "logprobs" };
 
     /// <inheritdoc/>
     public ParsedGeneration Read(JsonElement root, string requestId, List<FieldProblem> problems)
@@ -27,7 +32,8 @@ internal sealed class CompletionsApi : IGenerationApi
         return new()
         {
             Model = fields.String(root, "model"),
-            Input = reasoning.AddTo(SamplingFields.Read(root, fields, AddPrompt(root, fields, input))),
+            Input = reasoning.AddTo(SamplingFields.Read(root, fields, input)),
+            Prompts = ReadPrompts(root, fields),
             Names = Names,
             Stream = stream.Stream,
             IncludeUsage = stream.IncludeUsage,
@@ -42,34 +48,46 @@ internal sealed class CompletionsApi : IGenerationApi
     /// <inheritdoc/>
     public ResponseWriter CreateWriter(ResponseContext context) => new CompletionsWriter(context);
 
-    // OpenAI takes text, ids, or an array of either; several prompts in one request are several requests here.
-    private static GenerationInput AddPrompt(JsonElement root, FieldReader fields, GenerationInput input)
+    /// <summary>OpenAI takes text, ids, or an array of either.</summary>
+    private List<GivenPrompt> ReadPrompts(JsonElement root, FieldReader fields)
     {
-        const string Name = "prompt";
         if (!FieldReader.TryGet(root, Name, out var prompt))
         {
-            fields.Report(Name, "expected a string or an array of token ids, found nothing");
-            return input;
+            fields.Report(Name, $"{Expected}, found nothing");
+            return [];
         }
         var first = prompt.ValueKind == JsonValueKind.Array && prompt.GetArrayLength() > 0 ? prompt[0].ValueKind : JsonValueKind.Undefined;
-        if (first == JsonValueKind.Number)
+        if (first is not (JsonValueKind.String or JsonValueKind.Array))
         {
-            return input with { PromptIds = SamplingFields.ReadIds(root, fields, Name) };
+            var isList = prompt.ValueKind == JsonValueKind.Array && first != JsonValueKind.Number;
+            return isList ? Refuse($"{Expected}, found an array of other things") : ReadPrompt(prompt, Name, fields) is { } single ? [single] : [];
         }
-        if (first is JsonValueKind.String or JsonValueKind.Array)
+        var (count, most) = (prompt.GetArrayLength(), options.Current.MaxPrompts);
+        if (count > most)
         {
-            if (prompt.GetArrayLength() > 1)
-            {
-                fields.Report(Name, $"expected one prompt, found {prompt.GetArrayLength()}: send one request for each");
-                return input;
-            }
-            prompt = prompt[0];
+            return Refuse($"expected at most {most} prompts, found {count}");
         }
-        if (prompt.ValueKind == JsonValueKind.String)
+        var read = prompt.EnumerateArray().Select((item, index) => ReadPrompt(item, $"{Name}[{index}]", fields)).OfType<GivenPrompt>().ToList();
+        return read.Count == count ? read : [];
+
+        List<GivenPrompt> Refuse(string message)
         {
-            return fields.TryText(prompt, Name, out var text) ? input with { Prompt = text } : input;
+            fields.Report(Name, message);
+            return [];
         }
-        fields.Report(Name, $"expected a string or an array of token ids, found {(prompt.ValueKind == JsonValueKind.Array ? "an array of other things" : FieldReader.KindOf(prompt))}");
-        return input;
+    }
+
+    private static GivenPrompt? ReadPrompt(JsonElement value, string name, FieldReader fields)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                return fields.TryText(value, name, out var text) ? new(name, text, null) : null;
+            case JsonValueKind.Array:
+                return SamplingFields.ReadIds(fields, value, name) is { } ids ? new(name, null, ids) : null;
+            default:
+                fields.Report(name, $"{Expected}, found {FieldReader.KindOf(value)}");
+                return null;
+        }
     }
 }

@@ -8,7 +8,7 @@ internal sealed class CompletionsWriter(ResponseContext context) : ResponseWrite
 {
     private readonly string _id = $"cmpl-{context.Request.RequestId}";
     private readonly LogprobsFormat? _logprobs = context.Request.Logprobs is null ? null : new(context.Package);
-    private readonly int[] _offsets = new int[context.Request.N];
+    private readonly int[] _offsets = new int[context.ChoiceCount];
 
     private int _lastChoice;
 
@@ -25,7 +25,7 @@ internal sealed class CompletionsWriter(ResponseContext context) : ResponseWrite
 
     /// <inheritdoc/>
     public override void Open(EventSink sink, GatheredResponse response) =>
-        Send(sink, Opened([.. response.Choices.Select(choice => new CompletionChoice(choice.Index, ""))]));
+        Send(sink, Opened([.. response.Choices.Select(choice => new CompletionChoice(choice.Index, "") { PromptTokenIds = context.PromptIdsOf(choice.Index) })]));
 
     /// <inheritdoc/>
     public override void Write(EventSink sink, GenerationEvent happened, GatheredResponse response)
@@ -81,6 +81,7 @@ internal sealed class CompletionsWriter(ResponseContext context) : ResponseWrite
             ReasoningContent = choice.Reasoning,
             LatentReasoning = LatentReasoningBody.Of(choice),
             TokenIds = context.Parsed.ReturnTokenIds ? choice.Tokens.Ids : null,
+            PromptTokenIds = context.PromptIdsOf(choice.Index),
         };
     }
 

@@ -64,20 +64,15 @@ internal sealed class FieldReader(List<FieldProblem> problems)
     }
 
     /// <summary>An array of numbers.</summary>
-    public List<double>? Numbers(JsonElement parent, string name, string? path = null) => Items(
-        parent, name, path, "numbers", (item, at) =>
-        {
-            if (item.ValueKind == JsonValueKind.Number)
-            {
-                return item.GetDouble();
-            }
-            Report(at, $"expected a number, found {KindOf(item)}");
-            return (double?)null;
-        })?.ConvertAll(number => number!.Value);
+    public List<double>? Numbers(JsonElement parent, string name) => TryGet(parent, name, out var array) ? NumbersIn(array, name) : null;
+
+    /// <summary>The numbers of a value; notes a problem when it is no array of numbers.</summary>
+    public List<double>? NumbersIn(JsonElement array, string path) => Items(array, path, "numbers", ReadNumber)?.ConvertAll(number => number!.Value);
 
     /// <summary>An array of texts.</summary>
-    public List<string>? Strings(JsonElement parent, string name, string? path = null) =>
-        Items(parent, name, path, "strings", (item, at) => TryText(item, at, out var text) ? text : null)?.ConvertAll(text => text!);
+    public List<string>? Strings(JsonElement parent, string name) => TryGet(parent, name, out var array)
+        ? Items(array, name, "strings", (item, at) => TryText(item, at, out var text) ? text : null)?.ConvertAll(text => text!)
+        : null;
 
     /// <summary>The text of a value; notes a problem when it is none.</summary>
     public bool TryText(JsonElement value, string path, [NotNullWhen(true)] out string? text)
@@ -101,22 +96,28 @@ internal sealed class FieldReader(List<FieldProblem> problems)
         }
     }
 
-    // The first item of the wrong type is reported; an array of a million of them is one mistake.
-    private List<T?>? Items<T>(JsonElement parent, string name, string? path, string kind, Func<JsonElement, string, T?> read)
+    private double? ReadNumber(JsonElement item, string path)
     {
-        if (!TryGet(parent, name, out var array))
+        if (item.ValueKind == JsonValueKind.Number)
         {
-            return null;
+            return item.GetDouble();
         }
+        Report(path, $"expected a number, found {KindOf(item)}");
+        return null;
+    }
+
+    // The first item of the wrong type is reported; an array of a million of them is one mistake.
+    private List<T?>? Items<T>(JsonElement array, string path, string kind, Func<JsonElement, string, T?> read)
+    {
         if (array.ValueKind != JsonValueKind.Array)
         {
-            Report(path ?? name, $"expected an array of {kind}, found {KindOf(array)}");
+            Report(path, $"expected an array of {kind}, found {KindOf(array)}");
             return null;
         }
         var items = new List<T?>(array.GetArrayLength());
         foreach (var element in array.EnumerateArray())
         {
-            if (read(element, $"{path ?? name}[{items.Count}]") is not { } item)
+            if (read(element, $"{path}[{items.Count}]") is not { } item)
             {
                 return null;
             }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Threading.Channels;
 using Tessera.Engine;
 using Tessera.Engine.Requests;
 using Tessera.Server.Api.Gathering;
@@ -21,35 +22,35 @@ internal sealed class GenerationEndpoint(
             return;
         }
 
-        var (parsed, submitted, error) = await SubmitAsync(context).ConfigureAwait(false);
-        if (submitted is SubmitResult.Accepted accepted)
+        var (parsed, batch, error) = await SubmitAsync(context).ConfigureAwait(false);
+        if (batch is null)
         {
-            RequestTelemetry.Of(context).Track(accepted.Generation, api.Operation);
-            await SendAsync(context, accepted.Generation, parsed!).ConfigureAwait(false);
+            await RestResponse.WriteErrorAsync(context, error ?? ApiFailure.Internal).ConfigureAwait(false);
             return;
         }
-        error ??= ApiFailure.FromSubmit(submitted!, engine.GetStatus().State) ?? ApiFailure.Internal;
-        await RestResponse.WriteErrorAsync(context, error).ConfigureAwait(false);
+        RequestTelemetry.Of(context).Track(batch.Generations, api.Operation);
+        await SendAsync(context, batch, parsed!).ConfigureAwait(false);
     }
 
-    private async Task SendAsync(HttpContext context, Generation generation, ParsedGeneration parsed)
+    private async Task SendAsync(HttpContext context, PromptBatch batch, ParsedGeneration parsed)
     {
         try
         {
-            var response = new GatheredResponse(generation.Request, engine.Package.Vocabulary);
-            var writer = api.CreateWriter(new(generation.Request, parsed, engine.Package, timeProvider.GetUtcNow().ToUnixTimeSeconds()));
+            var requests = batch.Generations.Select(generation => generation.Request).ToList();
+            var response = new GatheredResponse(requests[0], engine.Package.Vocabulary, requests.Count);
+            var writer = api.CreateWriter(new(requests, parsed, engine.Package, timeProvider.GetUtcNow().ToUnixTimeSeconds()));
             await (parsed.Stream
-                ? ResponseStreaming.WriteAsync(context, writer, response, generation, options.Server, timeProvider, logger)
-                : WriteWholeAsync(context, writer, response, generation)).ConfigureAwait(false);
+                ? ResponseStreaming.WriteAsync(context, writer, response, batch.Events, options.Server, timeProvider, logger)
+                : WriteWholeAsync(context, writer, response, batch.Events)).ConfigureAwait(false);
         }
         finally
         {
             // Whatever ended this handler, nobody reads on: a generation that still runs would only take a slot.
-            generation.Cancel();
+            batch.Cancel();
         }
     }
 
-    private async Task<(ParsedGeneration? Parsed, SubmitResult? Submitted, ApiFailure? Error)> SubmitAsync(HttpContext context)
+    private async Task<(ParsedGeneration? Parsed, PromptBatch? Batch, ApiFailure? Error)> SubmitAsync(HttpContext context)
     {
         var (document, error) = await JsonBody.ReadAsync(context.Request, context.RequestAborted).ConfigureAwait(false);
         if (document is null)
@@ -58,34 +59,59 @@ internal sealed class GenerationEndpoint(
         }
         using (document)
         {
-            // A place first, the work second: a crowd must not have its prompts tokenised only to be refused.
-            if (admission.Reserve(JsonMarshal.GetRawUtf8Value(document.RootElement).Length, out var place) is { } full)
+            var problems = new List<FieldProblem>();
+            var parsed = api.Read(document.RootElement, context.TraceIdentifier, problems);
+            // Places first, the work second: a crowd must not have its prompts tokenised only to be refused.
+            if (admission.Reserve(JsonMarshal.GetRawUtf8Value(document.RootElement).Length, out var place, parsed.RequestCount) is { } full)
             {
                 return (null, null, full);
             }
             using var reserved = place;
-            var problems = new List<FieldProblem>();
-            var parsed = api.Read(document.RootElement, context.TraceIdentifier, problems);
             parsed = parsed with { Input = admission.Bound(parsed.Input with { CacheSalt = CacheSalts.Of(context, parsed.Input.CacheSalt) }) };
-            var (request, invalid) = Validate(parsed, problems);
-            return (parsed, request is null ? null : engine.Submit(request, place), invalid);
+            var (requests, invalid) = Validate(parsed, problems);
+            var (batch, refused) = invalid is null ? Submit(requests, place!) : (null, invalid);
+            return (parsed, batch, refused);
         }
     }
 
-    private (GenerationRequest? Request, ApiFailure? Error) Validate(ParsedGeneration parsed, List<FieldProblem> problems)
+    // All of them or none.
+    private (PromptBatch? Batch, ApiFailure? Error) Submit(IReadOnlyList<GenerationRequest> requests, QueuePlace place)
+    {
+        var accepted = new List<Generation>(requests.Count);
+        foreach (var request in requests)
+        {
+            var result = engine.Submit(request, place);
+            if (result is not SubmitResult.Accepted { Generation: var generation })
+            {
+                accepted.ForEach(other => other.Cancel());
+                return (null, ApiFailure.FromSubmit(result, engine.GetStatus().State));
+            }
+            accepted.Add(generation);
+        }
+        return (new PromptBatch(accepted), null);
+    }
+
+    private (IReadOnlyList<GenerationRequest> Requests, ApiFailure? Error) Validate(ParsedGeneration parsed, List<FieldProblem> problems)
     {
         var served = engine.Package.Manifest.Name;
         if (parsed.Model is not null && parsed.Model != served)
         {
-            return (null, ApiFailure.UnknownModel(parsed.Model, served));
+            return ([], ApiFailure.UnknownModel(parsed.Model, served));
         }
-        var valid = GenerationRequest.TryCreate(parsed.Input, engine.Package, engine.Options, parsed.Names, out var request, out var more);
-        if (valid && problems.Count == 0)
+        var (requests, limits, found) = (new List<GenerationRequest>(), engine.Options, new List<FieldProblem>());
+        foreach (var (input, names) in parsed.Inputs)
         {
-            return (request, null);
+            // One seed for all prompts, so that the one that is echoed gives the same again.
+            var seeded = requests.Count == 0 ? input : input with { Seed = requests[0].Sampling.Seed };
+            if (GenerationRequest.TryCreate(seeded, engine.Package, limits, names, out var request, out var more))
+            {
+                requests.Add(request!);
+            }
+            found.AddRange(more.Where(problem => !IsConsequence(problem, problems, parsed.Names)));
         }
-        problems.AddRange(more.Where(found => !IsConsequence(found, problems, parsed.Names)));
-        return (null, ApiFailure.FromProblems(problems));
+        // What is wrong with a field that all prompts share is wrong once.
+        problems.AddRange(found.Distinct());
+        return (requests, problems.Count == 0 ? null : ApiFailure.FromProblems(problems));
     }
 
     // A field that could not be read was not handed on; that it is missing then is no news to the client.
@@ -97,9 +123,9 @@ internal sealed class GenerationEndpoint(
 
     private static string RootOf(string field) => field.StartsWith("reasoning.", StringComparison.Ordinal) ? field : field.Split('[', '.')[0];
 
-    private async Task WriteWholeAsync(HttpContext context, ResponseWriter writer, GatheredResponse response, Generation generation)
+    private async Task WriteWholeAsync(HttpContext context, ResponseWriter writer, GatheredResponse response, ChannelReader<GenerationEvent> events)
     {
-        await foreach (var happened in generation.Events.ReadAllAsync(context.RequestAborted).ConfigureAwait(false))
+        await foreach (var happened in events.ReadAllAsync(context.RequestAborted).ConfigureAwait(false))
         {
             response.Add(happened);
         }

@@ -33,6 +33,18 @@ internal sealed record ParsedGeneration
     /// <summary>The names under which the client knows the fields of <see cref="Input"/>.</summary>
     public required GenerationFieldNames Names { get; init; }
 
+    /// <summary>The prompts of a route that takes several; empty where the one prompt is in <see cref="Input"/>, or where there is none that can be read.</summary>
+    public IReadOnlyList<GivenPrompt> Prompts { get; init; } = [];
+
+    /// <summary>Requests that this is: one for each prompt.</summary>
+    public int RequestCount => Math.Max(1, Prompts.Count);
+
+    /// <summary>The input of each request, and the names of its fields.</summary>
+    public IEnumerable<(GenerationInput Input, GenerationFieldNames Names)> Inputs => Prompts.Count == 0
+        ? [(Input, Names)]
+        : Prompts.Select(prompt => (
+            Input with { Prompt = prompt.Text, PromptIds = prompt.Ids }, Names with { Prompt = prompt.Name, Chat = prompt.Name, PromptIds = prompt.Name }));
+
     /// <summary>Whether the answer is a stream of events.</summary>
     public bool Stream { get; init; }
 
@@ -49,21 +61,38 @@ internal sealed record ParsedGeneration
     public ResponsesEcho? Echo { get; init; }
 }
 
+/// <summary>One of the prompts of a request.</summary>
+/// <param name="Name">Its name in errors.</param>
+/// <param name="Text">The prompt; either this or ids.</param>
+/// <param name="Ids">The prompt as ids.</param>
+internal sealed record GivenPrompt(string Name, string? Text, IReadOnlyList<int>? Ids);
+
 /// <summary>What a writer needs to know about the response that it writes.</summary>
-/// <param name="Request">The valid request.</param>
+/// <param name="Requests">The valid requests, one for each prompt; alike in all else.</param>
 /// <param name="Parsed">The body behind it.</param>
 /// <param name="Package">The model.</param>
 /// <param name="Created">When it was accepted, in seconds since 1970.</param>
-internal sealed record ResponseContext(GenerationRequest Request, ParsedGeneration Parsed, ModelPackage Package, long Created)
+internal sealed record ResponseContext(IReadOnlyList<GenerationRequest> Requests, ParsedGeneration Parsed, ModelPackage Package, long Created)
 {
+    /// <summary>The request, or the one of the first prompt.</summary>
+    public GenerationRequest Request => Requests[0];
+
+    /// <summary>Choices of the response.</summary>
+    public int ChoiceCount => Requests.Count * Request.N;
+
     /// <summary>Name of the served model.</summary>
     public string Model => Package.Manifest.Name;
 
     /// <summary>Changes when the same seed may give other tokens.</summary>
     public string Fingerprint => $"{Package.Manifest.Name}-{Package.Manifest.Version}";
 
-    /// <summary>Ids of the prompt, <c>&lt;think&gt;</c> included, when they are to be given out.</summary>
-    public IReadOnlyList<int>? PromptIds => Parsed.ReturnTokenIds ? [.. Request.PromptIds, Package.Vocabulary.ThinkId] : null;
+    /// <summary>Ids of the one prompt, <c>&lt;think&gt;</c> included, when they are to be given out; null for several.</summary>
+    public IReadOnlyList<int>? PromptIds => Requests.Count == 1 ? IdsOf(Request) : null;
+
+    /// <summary>Ids of the prompt of a choice when there are several prompts and they are to be given out.</summary>
+    public IReadOnlyList<int>? PromptIdsOf(int choice) => Requests.Count == 1 ? null : IdsOf(Requests[choice / Request.N]);
+
+    private int[]? IdsOf(GenerationRequest request) => Parsed.ReturnTokenIds ? [.. request.PromptIds, Package.Vocabulary.ThinkId] : null;
 }
 
 /// <summary>Says one response in the words of one route, whole or event by event.</summary>

@@ -36,7 +36,7 @@ internal sealed record EngineInfo(
 internal sealed record LimitInfo(
     int MaxPositions, int MaxTokens, int DefaultMaxTokens, int MaxSlots, int MaxQueuedRequests, int MaxQueuedTokens, int PrefillChunk,
     int MaxBodyBytes, int MaxJsonDepth, int MaxN, int MaxTopLogprobs, int MaxLogitBiasEntries, int MaxStopTokenIds, int MaxPromptCharacters,
-    int MaxLatentCodes, int MaxHeaderBytes, int MaxConnections, int HeaderSeconds, int BodySeconds, int ReaderSeconds, int RequestSeconds, int RequestsPerMinute,
+    int MaxLatentCodes, int MaxHeaderBytes, int MaxConnections, int HeaderSeconds, int BodySeconds, int ReaderSeconds, int RequestSeconds, int MaxPrompts, int RequestsPerMinute,
     int TokensPerMinute);
 
 /// <summary>What the process takes.</summary>

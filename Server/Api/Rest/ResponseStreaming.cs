@@ -1,4 +1,5 @@
-using Tessera.Engine;
+using System.Threading.Channels;
+using Tessera.Engine.Requests;
 using Tessera.Server.Api.Gathering;
 using Tessera.Server.Telemetry;
 
@@ -27,14 +28,14 @@ internal sealed class ResponseStreaming
     /// <summary>Streams a generation to its end.</summary>
     /// <exception cref="OperationCanceledException">The client went away.</exception>
     public static async Task WriteAsync(
-        HttpContext context, ResponseWriter writer, GatheredResponse response, Generation generation, ServerOptions options, TimeProvider timeProvider,
+        HttpContext context, ResponseWriter writer, GatheredResponse response, ChannelReader<GenerationEvent> events, ServerOptions options, TimeProvider timeProvider,
         ILogger logger)
     {
         var stream = new ResponseStreaming(context, writer, response, TimeSpan.FromSeconds(options.KeepAliveSeconds), timeProvider);
         stream.Start();
         try
         {
-            await stream.CopyAsync(generation).ConfigureAwait(false);
+            await stream.CopyAsync(events).ConfigureAwait(false);
             if (ApiFailure.FromFinished(response.Finished) is { } error)
             {
                 Log.GenerationEndedWithError(logger, context.TraceIdentifier, error.Entry.Code);
@@ -61,13 +62,13 @@ internal sealed class ResponseStreaming
         headers["X-Accel-Buffering"] = "no";
     }
 
-    private async Task CopyAsync(Generation generation)
+    private async Task CopyAsync(ChannelReader<GenerationEvent> events)
     {
         _writer.Open(_sink, _response);
         await FlushAsync().ConfigureAwait(false);
-        while (await WaitAsync(generation).ConfigureAwait(false))
+        while (await WaitAsync(events).ConfigureAwait(false))
         {
-            while (_context.Response.BodyWriter.UnflushedBytes < RestResponse.PieceBytes && generation.Events.TryRead(out var happened))
+            while (_context.Response.BodyWriter.UnflushedBytes < RestResponse.PieceBytes && events.TryRead(out var happened))
             {
                 _response.Add(happened);
                 if (!GatheredResponse.IsFailedEnd(happened))
@@ -80,16 +81,16 @@ internal sealed class ResponseStreaming
     }
 
     /// <summary>Waits for events; false after the last one.</summary>
-    private async Task<bool> WaitAsync(Generation generation)
+    private async Task<bool> WaitAsync(ChannelReader<GenerationEvent> events)
     {
-        var events = generation.Events.WaitToReadAsync(_context.RequestAborted).AsTask();
+        var next = events.WaitToReadAsync(_context.RequestAborted).AsTask();
         while (true)
         {
             try
             {
-                return await events.WaitAsync(_keepAlive, _timeProvider).ConfigureAwait(false);
+                return await next.WaitAsync(_keepAlive, _timeProvider).ConfigureAwait(false);
             }
-            catch (TimeoutException) when (!events.IsCompleted)
+            catch (TimeoutException) when (!next.IsCompleted)
             {
                 _sink.SendKeepAlive();
                 await FlushAsync().ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using Tessera.Server.Api.Page;
 using Tessera.Server.Api.Rest.Describing;
+using Tessera.Server.Hosting;
 using Tessera.Server.Security;
 using Tessera.Server.Telemetry;
 
@@ -21,7 +22,7 @@ internal static class RestRoutes
         [
             .. PageEndpoints.Routes,
             RestRoute.Post("/v1/chat/completions", Generating(services, new ChatApi())) with { About = RouteDescriptions.Chat },
-            RestRoute.Post("/v1/completions", Generating(services, new CompletionsApi())) with { About = RouteDescriptions.Completion },
+            RestRoute.Post("/v1/completions", Generating(services, new CompletionsApi(services.GetRequiredService<LiveOptions>()))) with { About = RouteDescriptions.Completion },
             RestRoute.Post("/v1/responses", Generating(services, new ResponsesApi())) with { About = RouteDescriptions.Response },
             RestRoute.Get("/v1/models", models.ListAsync) with { About = RouteDescriptions.ListModels },
             RestRoute.Get("/v1/models/{**id}", models.GetAsync) with { About = RouteDescriptions.GetModel },

@@ -26,9 +26,13 @@ internal static class SamplingFields
     };
 
     /// <summary>An array of ids; what is no id at all is noted, whether it is in the vocabulary is the engine's to check.</summary>
-    public static IReadOnlyList<int>? ReadIds(JsonElement root, FieldReader fields, string name)
+    public static IReadOnlyList<int>? ReadIds(JsonElement root, FieldReader fields, string name) =>
+        FieldReader.TryGet(root, name, out var array) ? ReadIds(fields, array, name) : null;
+
+    /// <summary>The ids of a value.</summary>
+    public static IReadOnlyList<int>? ReadIds(FieldReader fields, JsonElement array, string name)
     {
-        if (fields.Numbers(root, name) is not { } numbers)
+        if (fields.NumbersIn(array, name) is not { } numbers)
         {
             return null;
         }

@@ -47,6 +47,26 @@ public sealed class QueuePlaceTests
     }
 
     [Fact]
+    public void TryUse_SeveralRequests_ShareTheTokensAndWhatIsNotUsedIsGivenBack()
+    {
+        var queue = new RequestQueue(maxRequests: 4, maxTokens: 100);
+        Assert.False(queue.TryReserve(50, requests: 5));
+        Assert.True(queue.TryReserve(50, requests: 4));
+        Assert.True(queue.IsFull);
+        using (var place = new QueuePlace(queue, 50, requests: 4))
+        {
+            Assert.True(place.TryUse(20));
+            Assert.True(place.TryUse(25));
+            Assert.Equal((4, 50L), (queue.Count, queue.TokenCount));
+            // More than is left of the tokens, and room for it in the queue.
+            Assert.True(place.TryUse(10));
+            Assert.Equal((4, 55L), (queue.Count, queue.TokenCount));
+        }
+
+        Assert.Equal((3, 55L), (queue.Count, queue.TokenCount));
+    }
+
+    [Fact]
     public void TryUse_LonePromptAboveTheBound_IsTaken()
     {
         var queue = new RequestQueue(maxRequests: 4, maxTokens: 100);

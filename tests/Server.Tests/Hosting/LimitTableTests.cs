@@ -28,13 +28,22 @@ public sealed partial class LimitTableTests(LimitTableTests.Shared shared) : ICl
         ],
         ["compressed REST bodies"] = [$"{nameof(JsonBodyTests)}.{nameof(JsonBodyTests.Post_CompressedBody_IsRefused)}"],
         ["levels of JSON"] = [$"{nameof(JsonBodyTests)}.{nameof(JsonBodyTests.Post_NestedArrays_AreTakenUpToTheLimit)}"],
-        ["headers"] = [$"{nameof(ConnectionLimitTests)}.{nameof(ConnectionLimitTests.HeaderBytes_AtTheBoundAndPastIt_AreTakenAndRefused)}"],
+        ["headers"] =
+        [
+            $"{nameof(ConnectionLimitTests)}.{nameof(ConnectionLimitTests.HeaderBytes_AtTheBoundAndPastIt_AreTakenAndRefused)}",
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.GrpcHeaders_AtTheBoundAndPastIt_AreTakenAndRefused)}",
+        ],
         ["number of headers"] = [$"{nameof(ConnectionLimitTests)}.{nameof(ConnectionLimitTests.HeaderCount_AtTheBoundAndPastIt_IsTakenAndRefused)}"],
         ["connections, both ports together"] =
             [$"{nameof(ConnectionLimitTests)}.{nameof(ConnectionLimitTests.Connections_AtTheBoundAndPastIt_AreServedAndClosedBothPortsTogether)}"],
-        ["time for the headers"] = [$"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Headers_NeverComplete_ConnectionIsAnsweredAndClosed)}"],
+        ["time for the headers"] =
+        [
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Headers_CompleteInTime_AreTaken)}",
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Headers_NeverComplete_ConnectionIsAnsweredAndClosed)}",
+        ],
         ["time for the body"] =
         [
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Body_CompleteInTime_IsTakenOverBothFronts)}",
             $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Body_NeverComplete_IsToldSoAndClosed)}",
             $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.GrpcMessage_NeverComplete_EndsThatCallAndNoOtherOfItsConnection)}",
         ],
@@ -54,7 +63,13 @@ public sealed partial class LimitTableTests(LimitTableTests.Shared shared) : ICl
             $"{nameof(SlowReaderTests)}.{nameof(SlowReaderTests.Grpc_ConnectionIsNotRead_IsClosed)}",
             $"{nameof(RawHttp2Tests)}.{nameof(RawHttp2Tests.Generate_ClientLeavesNoRoomForTheAnswer_TakesNoSlotForIt)}",
         ],
-        ["time of a request"] = [$"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Time_RequestTakesLonger_IsEndedWithItsStatusOverBothFronts)}"],
+        ["time of a request"] =
+        [
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Time_JustBelowTheBoundAndAtIt_IsAnsweredAndEndedOverBothFronts)}",
+            $"{nameof(RequestLimitTests)}.{nameof(RequestLimitTests.Time_RequestTakesLonger_IsEndedWithItsStatusOverBothFronts)}",
+        ],
+        ["prompts of one request for completions"] =
+            [$"{nameof(SeveralPromptsTests)}.{nameof(SeveralPromptsTests.Post_PromptCount_AtTheBoundIsAnsweredAndPastItIsRefused)}"],
         ["requests that wait"] =
         [
             $"{nameof(OverloadTests)}.{nameof(OverloadTests.Post_QueueFull_IsRefusedWithTimeToComeBackAndOthersFinish)}",
@@ -62,7 +77,11 @@ public sealed partial class LimitTableTests(LimitTableTests.Shared shared) : ICl
         ],
         ["prompt tokens that wait"] = [$"{nameof(ConnectionLimitTests)}.{nameof(ConnectionLimitTests.QueuedTokens_AtTheBoundAndPastIt_WaitAndAreRefusedOnBothFronts)}"],
         ["requests per minute and key"] = [$"{nameof(RateLimitTests)}.{nameof(RateLimitTests.Requests_KeyOverItsLimit_IsToldWhenToComeBackOverBothFrontsAndOthersGoOn)}"],
-        ["tokens per minute and key"] = [$"{nameof(RateLimitTests)}.{nameof(RateLimitTests.Tokens_KeyOverItsLimit_IsRefusedUntilWhatItTookIsPaidBack)}"],
+        ["tokens per minute and key"] =
+        [
+            $"{nameof(RateLimitTests)}.{nameof(RateLimitTests.Tokens_KeyOverItsLimit_IsRefusedUntilWhatItTookIsPaidBack)}",
+            $"{nameof(RateLimitTests)}.{nameof(RateLimitTests.Tokens_KeyOverItsLimitOverGrpc_IsResourceExhaustedWithTheTimeToComeBack)}",
+        ],
         ["prompt and completion"] = [FieldRest, FieldGrpc],
         ["`max_tokens`"] = [FieldRest, FieldGrpc],
         ["`n`"] = [FieldRest, FieldGrpc],
@@ -106,7 +125,7 @@ public sealed partial class LimitTableTests(LimitTableTests.Shared shared) : ICl
             compared++;
         }
 
-        Assert.Equal(17, compared);
+        Assert.Equal(18, compared);
     }
 
     private static bool IsTest(string name)

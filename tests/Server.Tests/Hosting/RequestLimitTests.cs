@@ -5,6 +5,7 @@ using System.Text;
 using Tessera.Protos.Grpc;
 using Tessera.Server.Tests.Api.Grpc;
 using Tessera.Server.Tests.Support;
+using Tessera.Testing;
 using HealthCheckRequest = Tessera.Protos.Health.V1.HealthCheckRequest;
 
 namespace Tessera.Server.Tests.Hosting;
@@ -13,6 +14,9 @@ namespace Tessera.Server.Tests.Hosting;
 public sealed class RequestLimitTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    // Between the parts of a request that does not come at once.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
     [Theory]
     [InlineData(2048, false, HttpStatusCode.OK)]
@@ -53,6 +57,56 @@ public sealed class RequestLimitTests
         var answer = await SendRawAsync(server, "GET /version HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
 
         Assert.StartsWith("HTTP/1.1 408 ", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Headers_CompleteInTime_AreTaken()
+    {
+        // A long way below the bound on the slowest machine, and in two parts all the same.
+        await using var server = await TestServer.StartAsync(new ServerOptions { HeaderSeconds = 120 });
+
+        var answer = await SendRawAsync(server, "GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Slow: ", "1\r\n\r\n");
+
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Body_CompleteInTime_IsTakenOverBothFronts()
+    {
+        await using var server = await TestServer.StartAsync(new ServerOptions { BodySeconds = 120 });
+        using var connection = await RawHttp2Connection.OpenAsync(server.Host.GrpcAddress, window: 65_535);
+
+        var answer = await SendRawAsync(
+            server, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"prompt\"", ":\"a\"}");
+        await connection.RequestAsync(GrpcCalls.HealthCheck, [0, 0, 0], endStream: false);
+        await Task.Delay(Pause);
+        await connection.ContinueAsync(1, [0, 0], endStream: true);
+
+        Assert.StartsWith("HTTP/1.1 200 ", answer, StringComparison.Ordinal);
+        Assert.Equal([0, 0, 0, 0, 2, 0x08, 0x01], (await connection.ReadUntilAsync(RawHttp2Connection.Data)).Content);
+    }
+
+    [Theory]
+    [InlineData(2048, true)]
+    [InlineData(2049, false)]
+    public async Task GrpcHeaders_AtTheBoundAndPastIt_AreTakenAndRefused(int bytes, bool isTaken)
+    {
+        await using var server = await TestServer.StartAsync(new ServerOptions { MaxHeaderBytes = 2048 });
+        using var connection = await RawHttp2Connection.OpenAsync(server.Host.GrpcAddress, window: 65_535);
+        // HTTP/2 counts 32 bytes for each header beside its name and its value.
+        var filler = new string('a', bytes - RawHttp2Connection.HeaderBytesOf(GrpcCalls.HealthCheck) - "x-filler".Length - 32);
+
+        await connection.RequestAsync(GrpcCalls.HealthCheck, [0, 0, 0, 0, 0], endStream: true, ("x-filler", filler));
+
+        if (isTaken)
+        {
+            Assert.Equal([0, 0, 0, 0, 2, 0x08, 0x01], (await connection.ReadUntilAsync(RawHttp2Connection.Data)).Content);
+        }
+        else
+        {
+            // A status of HTTP, as whatever is no gRPC yet.
+            Assert.Contains("431", Encoding.ASCII.GetString((await connection.ReadUntilAsync(RawHttp2Connection.Headers)).Content), StringComparison.Ordinal);
+        }
     }
 
     [Theory]
@@ -103,6 +157,29 @@ public sealed class RequestLimitTests
         Assert.Equal(GrpcStatusCode.DeadlineExceeded, grpc.Code);
     }
 
+    [Theory]
+    [InlineData(599.999, false)]
+    [InlineData(600, true)]
+    public async Task Time_JustBelowTheBoundAndAtIt_IsAnsweredAndEndedOverBothFronts(double seconds, bool isEnded)
+    {
+        var time = new ManualTime();
+        await using var server = await TestServer.StartAsync(time: time);
+        using var gate = new StepGate();
+        server.Runner.BeforeRun = _ => gate.Pass();
+        var rest = server.PostAsync(TestServer.Body());
+        await gate.WhenArrivedAsync();
+        // Both were submitted, and no time has passed since.
+        var grpc = Record.ExceptionAsync(() => server.GenerateAsync(GrpcCalls.NewRequest()));
+        await server.WaitForStatusAsync(status => status is { WaitingCount: 1 });
+
+        time.Advance(TimeSpan.FromSeconds(seconds));
+        gate.Open();
+
+        using var response = await rest;
+        Assert.Equal(isEnded ? HttpStatusCode.GatewayTimeout : HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(isEnded ? GrpcStatusCode.DeadlineExceeded : null, (await grpc as GrpcStatusException)?.Code);
+    }
+
     [Fact]
     public async Task Info_EveryLimit_IsShown()
     {
@@ -118,12 +195,17 @@ public sealed class RequestLimitTests
                 (int)limits["requests_per_minute"]!, (int)limits["tokens_per_minute"]!));
     }
 
-    private static async Task<string> SendRawAsync(TestServer server, string text)
+    private static async Task<string> SendRawAsync(TestServer server, params string[] parts)
     {
         using var patience = new CancellationTokenSource(Patience);
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(server.Host.RestAddress.Host, server.Host.RestAddress.Port, patience.Token);
-        await socket.SendAsync(Encoding.ASCII.GetBytes(text), patience.Token);
+        foreach (var (index, part) in parts.Index())
+        {
+            await Task.Delay(index == 0 ? TimeSpan.Zero : Pause, patience.Token);
+            await socket.SendAsync(Encoding.ASCII.GetBytes(part), patience.Token);
+        }
+
         using var stream = new NetworkStream(socket);
         using var answer = new MemoryStream();
         await stream.CopyToAsync(answer, patience.Token);

@@ -124,6 +124,29 @@ public sealed class RateLimitTests : IDisposable
     }
 
     [Fact]
+    public async Task Tokens_KeyOverItsLimitOverGrpc_IsResourceExhaustedWithTheTimeToComeBack()
+    {
+        var alice = TestKeys.Add(KeyPath, "alice", key => key with { TokensPerMinute = 1 });
+        await using var server = await TestServer.StartAsync(keys: TestKeys.Open(KeyPath, _time));
+        using var client = server.NewClient();
+        var options = new GrpcCallOptions { Metadata = [new("authorization", "Bearer " + alice)] };
+        Task<GenerateResponse> CallAsync() => client.UnaryAsync("/tessera.v1.Inference/GenerateOnce", GrpcCalls.NewRequest(), GenerateResponse.Parser, options);
+
+        // Exactly at the bound there is still one token, for which a request may go on.
+        var usage = (await CallAsync()).Finished.Usage;
+        var total = (int)(usage.PromptTokens + usage.CompletionTokens);
+        await WaitUntilAsync(server, alice, TimeSpan.FromMinutes(total));
+        var error = await Assert.ThrowsAsync<GrpcStatusException>(CallAsync);
+
+        Assert.Equal((GrpcStatusCode.ResourceExhausted, "the limit of 1 tokens per minute is reached; try again later"), (error.Code, error.Detail));
+        Assert.Equal("rate_limit_exceeded", StatusDetails.Of(error).Reason);
+        Assert.Equal(TimeSpan.FromMinutes(total), StatusDetails.Of(error).RetryDelay);
+        Assert.Equal($"{total * 60_000}", error.GetTrailer("grpc-retry-pushback-ms"));
+        _time.Advance(TimeSpan.FromMinutes(total));
+        Assert.NotEmpty((await CallAsync()).Choices);
+    }
+
+    [Fact]
     public async Task Defaults_NoKeysConfigured_BoundEverybodyTogether()
     {
         await using var server = await TestServer.StartAsync(keys: new KeyStore(null, new(1, 0), _time));

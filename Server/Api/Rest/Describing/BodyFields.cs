@@ -68,7 +68,9 @@ internal static class BodyFields
     public static IReadOnlyList<BodyField> Completion { get; } =
     [
         Model,
-        Either("prompt", "One prompt, used as it is: text or token ids.", Type("string"), ArrayOf(Type("integer")), ArrayOf(Type("string"))) with { IsRequired = true },
+        Either(
+            "prompt", "A prompt, used as it is: text or token ids; or several. Choice c of prompt p has the index p x n + c.", Type("string"),
+            ArrayOf(Type("integer")), ArrayOf(Type("string")), ArrayOf(ArrayOf(Type("integer")))) with { IsRequired = true },
         Whole("max_tokens", "Tokens to generate at most, reasoning included.", 1),
         Object("reasoning", "How the response reasons.", Reasoning), Effort, .. Sampling, Choices,
         Whole("logprobs", "Log probabilities of the answer's tokens with so many alternatives.", 0),

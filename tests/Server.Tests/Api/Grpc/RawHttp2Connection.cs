@@ -39,17 +39,18 @@ internal sealed class RawHttp2Connection : IDisposable
     /// <summary>Sends a request; without its end the server goes on waiting for more of the body.</summary>
     public Task RequestAsync(string path, byte[] body, bool endStream, params (string Name, string Value)[] more) => RequestAsync(1, path, body, endStream, more);
 
+    /// <summary>Bytes of a request's headers as HTTP/2 counts them, others not included.</summary>
+    public static int HeaderBytesOf(string path) => HeadersOf(path, []).Sum(header => header.Name.Length + header.Value.Length + 32);
+
     /// <summary>Sends a request on a stream, which must be odd and above all before it.</summary>
     public async Task RequestAsync(int stream, string path, byte[] body, bool endStream, params (string Name, string Value)[] more)
     {
-        (string, string)[] headers =
-        [
-            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
-            ("content-type", "application/grpc"), ("te", "trailers"), .. more,
-        ];
-        await SendAsync(Headers, EndHeaders, stream, [.. headers.SelectMany(header => Literal(header.Item1, header.Item2))]);
+        await SendAsync(Headers, EndHeaders, stream, [.. HeadersOf(path, more).SelectMany(header => Literal(header.Name, header.Value))]);
         await SendAsync(Data, endStream ? EndStream : (byte)0, stream, body);
     }
+
+    /// <summary>Sends more of a body.</summary>
+    public Task ContinueAsync(int stream, byte[] body, bool endStream) => SendAsync(Data, endStream ? EndStream : (byte)0, stream, body);
 
     /// <summary>Lets a stream send so many bytes more.</summary>
     public Task OpenWindowAsync(int stream, int bytes)
@@ -107,9 +108,33 @@ internal sealed class RawHttp2Connection : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
+    private static (string Name, string Value)[] HeadersOf(string path, (string Name, string Value)[] more) =>
+    [
+        (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"),
+        ("content-type", "application/grpc"), ("te", "trailers"), .. more,
+    ];
+
     // HPACK: a literal without indexing, both strings as they are.
-    private static byte[] Literal(string name, string value) =>
-        [0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)];
+    private static byte[] Literal(string name, string value) => [0, .. Text(name), .. Text(value)];
+
+    private static byte[] Text(string text) => [.. Length(text.Length), .. Encoding.ASCII.GetBytes(text)];
+
+    // HPACK: what does not fit into seven bits follows in groups of seven.
+    private static IEnumerable<byte> Length(int length)
+    {
+        if (length < 127)
+        {
+            return [(byte)length];
+        }
+
+        var bytes = new List<byte> { 127 };
+        for (length -= 127; length >= 128; length >>= 7)
+        {
+            bytes.Add((byte)(length | 128));
+        }
+
+        return [.. bytes, (byte)length];
+    }
 
     private async Task SendAsync(byte type, byte flags, int stream, byte[] content)
     {
