@@ -3,6 +3,7 @@ using System.Globalization;
 using Spectre.Console;
 using Tessera.Bench.Timing;
 using Tessera.Engine;
+using Tessera.Engine.Execution;
 using Tessera.Models;
 
 namespace Tessera.Bench.EngineRuns;
@@ -12,6 +13,7 @@ internal static class EngineCommand
 {
     private const int PromptTokens = 100;
     private const int DecodeTokens = 400;
+    private const int UnevenStagger = 2;
     private const int LongPrompt = 2000;
 
     /// <summary>The command.</summary>
@@ -24,7 +26,9 @@ internal static class EngineCommand
         var device = new Option<EngineDevice>("--device") { Description = "Where the model runs, as its package is written for: cpu or cuda", DefaultValueFactory = _ => EngineDevice.Cpu };
         var parts = new Option<string[]>("--parts")
         {
-            Description = "What to measure", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => ["throughput", "inter-token", "cancel", "memory"],
+            Description = "What to measure",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => ["throughput", "inter-token", "cancel", "memory"],
         };
         var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory")
         {
@@ -47,7 +51,8 @@ internal static class EngineCommand
     {
         var package = ModelPackage.Load(folder);
         var table = new Table().AddColumn("measure").AddColumn("median").AddColumn("min - max").AddColumn("ratio");
-        await using var engine = InferenceEngine.Start(package, options, TimeProvider.System);
+        using var codebook = LoadRunner(package, options, out var runner);
+        await using var engine = new InferenceEngine(package, runner, null, options, TimeProvider.System);
         if (await engine.WaitUntilStartedAsync() != EngineState.Ready)
         {
             throw new InvalidOperationException($"the engine is {engine.GetStatus().State}", engine.Failure);
@@ -56,7 +61,7 @@ internal static class EngineCommand
         var load = new EngineLoad(engine);
         if (parts.Contains("throughput"))
         {
-            await AddThroughputAsync(table, load, folder, rounds, options.Threads, batches);
+            await AddThroughputAsync(table, load, runner, folder, rounds, options.Threads, batches);
         }
 
         if (parts.Contains("inter-token"))
@@ -79,39 +84,61 @@ internal static class EngineCommand
         return 0;
     }
 
-    private static async Task AddThroughputAsync(Table table, EngineLoad load, string folder, int rounds, int threads, int[] batches)
+    private static ICodebook? LoadRunner(ModelPackage package, EngineOptions options, out TimedRunner runner)
+    {
+        runner = new TimedRunner(OnnxModels.Load(package, options, out var codebook));
+        return codebook;
+    }
+
+    private static async Task AddThroughputAsync(
+        Table table, EngineLoad load, TimedRunner runner, string folder, int rounds, int threads, int[] batches)
     {
         using var bare = new OnnxModel(folder, threads, batches.Max());
-        var bareSpeeds = batches.ToDictionary(batch => batch, _ => new List<double>());
-        var engineSpeeds = batches.ToDictionary(batch => batch, _ => new List<double>());
+        var speeds = batches.ToDictionary(batch => batch, _ => new Speeds());
         for (var round = 0; round <= rounds; round++)
         {
             foreach (var batch in batches)
             {
-                bare.Begin(batch, PromptTokens);
-                var bareSpeed = batch * DecodeTokens / bare.Decode(DecodeTokens);
-                var engineSpeed = await load.ThroughputAsync(batch, PromptTokens, DecodeTokens);
+                var even = BareSpeed(bare, batch, stagger: 0);
+                var uneven = BareSpeed(bare, batch, UnevenStagger);
+                (runner.Rows, _) = (batch, runner.TakeTimes());
+                var engine = await load.ThroughputAsync(batch, PromptTokens, DecodeTokens);
+                var (inside, outside) = runner.TakeTimes();
                 if (round > 0)
                 {
-                    bareSpeeds[batch].Add(bareSpeed);
-                    engineSpeeds[batch].Add(engineSpeed);
+                    speeds[batch].Add(even, uneven, engine, inside, outside);
                 }
             }
         }
 
         foreach (var batch in batches)
         {
-            var bareRow = Summary.Of(bareSpeeds[batch]);
-            var engineRow = Summary.Of(engineSpeeds[batch]);
-            table.AddRow($"bare loop, batch {batch}, tok/s", bareRow.Median, bareRow.Range, "1.00");
-            table.AddRow($"engine, batch {batch}, tok/s", engineRow.Median, engineRow.Range, Ratio(engineRow.MedianValue, bareRow.MedianValue));
+            var of = speeds[batch];
+            var (even, uneven, engine) = (Summary.Of(of.Even), Summary.Of(of.Uneven), Summary.Of(of.Engine));
+            table.AddRow($"bare loop, batch {batch}, tok/s", even.Median, even.Range, "1.00");
+            if (batch > 1)
+            {
+                table.AddRow($"bare loop, batch {batch}, rows of different lengths, tok/s", uneven.Median, uneven.Range, Ratio(uneven.MedianValue, even.MedianValue));
+            }
+
+            table.AddRow($"engine, batch {batch}, tok/s", engine.Median, engine.Range, Ratio(engine.MedianValue, even.MedianValue));
+            var (inside, outside) = (Summary.Of(of.Inside), Summary.Of(of.Outside));
+            table.AddRow($"  its model call, us per step", inside.Median, inside.Range, "");
+            table.AddRow($"  everything else, us per step", outside.Median, outside.Range, Ratio(outside.MedianValue, inside.MedianValue));
         }
 
         if (batches.Length > 1)
         {
             var (first, last) = (batches[0], batches[^1]);
-            table.AddRow($"engine, batch {last} / batch {first}", "", "", Ratio(Summary.Of(engineSpeeds[last]).MedianValue, Summary.Of(engineSpeeds[first]).MedianValue));
+            table.AddRow($"engine, batch {last} / batch {first}", "", "", Ratio(Summary.Of(speeds[last].Engine).MedianValue, Summary.Of(speeds[first].Engine).MedianValue));
         }
+    }
+
+    private static double BareSpeed(OnnxModel bare, int batch, int stagger)
+    {
+        bare.Stagger = stagger;
+        bare.Begin(batch, PromptTokens);
+        return batch * DecodeTokens / bare.Decode(DecodeTokens);
     }
 
     private static async Task AddInterTokenTimeAsync(Table table, EngineLoad load, int rounds)
@@ -213,4 +240,27 @@ internal static class EngineCommand
     private static string Mega(long bytes) => (bytes / 1e6).ToString("F0", CultureInfo.InvariantCulture);
 
     private static string Ratio(double value, double reference) => (value / reference).ToString("F2", CultureInfo.InvariantCulture);
+
+    /// <summary>Measured rounds of one batch size.</summary>
+    private sealed class Speeds
+    {
+        public List<double> Even { get; } = [];
+
+        public List<double> Uneven { get; } = [];
+
+        public List<double> Engine { get; } = [];
+
+        public List<double> Inside { get; } = [];
+
+        public List<double> Outside { get; } = [];
+
+        public void Add(double even, double uneven, double engine, double inside, double outside)
+        {
+            Even.Add(even);
+            Uneven.Add(uneven);
+            Engine.Add(engine);
+            Inside.Add(inside);
+            Outside.Add(outside);
+        }
+    }
 }

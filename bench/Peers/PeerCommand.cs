@@ -19,7 +19,7 @@ internal static class PeerCommand
     /// <summary>The command that a person calls.</summary>
     public static Command Create()
     {
-        var packages = new Option<string[]>("--package") 
+        var packages = new Option<string[]>("--package")
         {
             Description = "NAME=FOLDER of a package in the 1B shape; may be given several times. int4 and w8a8 with random weights are exported when none is given",
             AllowMultipleArgumentsPerToken = true,

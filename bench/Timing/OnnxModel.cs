@@ -24,6 +24,9 @@ internal sealed class OnnxModel : ITimedModel
         _ids = [.. Enumerable.Range(0, maxSequences).Select(_ => new int[_runner.MaxPositions])];
     }
 
+    /// <summary>By how many positions each sequence is shorter than the one before: 0 = all of one length.</summary>
+    public int Stagger { get; set; }
+
     /// <summary>Positions per sequence.</summary>
     public int MaxPositions => _runner.MaxPositions;
 
@@ -33,7 +36,7 @@ internal sealed class OnnxModel : ITimedModel
         Forget();
         for (var slot = 0; slot < batch; slot++)
         {
-            RunPrompt(slot, context);
+            RunPrompt(slot, context - (Stagger * slot));
         }
 
         (_sequences, _position) = (batch, context);
@@ -48,8 +51,9 @@ internal sealed class OnnxModel : ITimedModel
         {
             for (var slot = 0; slot < _sequences; slot++)
             {
-                _ids[slot][_position] = ((_position * 17) + slot) % _idLimit;
-                slices[slot] = new SequenceSlice(slot, _ids[slot], _position, 1, WantsLogits: true);
+                var position = _position - (Stagger * slot);
+                _ids[slot][position] = ((position * 17) + slot) % _idLimit;
+                slices[slot] = new SequenceSlice(slot, _ids[slot], position, 1, WantsLogits: true);
             }
 
             _runner.Run(new StepPlan(slices, null));
