@@ -39,8 +39,8 @@ internal sealed class RawHttp2Connection : IDisposable
     /// <summary>Sends a request; without its end the server goes on waiting for more of the body.</summary>
     public Task RequestAsync(string path, byte[] body, bool endStream, params (string Name, string Value)[] more) => RequestAsync(1, path, body, endStream, more);
 
-    /// <summary>Bytes of a request's headers as HTTP/2 counts them, others not included.</summary>
-    public static int HeaderBytesOf(string path) => HeadersOf(path, []).Sum(header => header.Name.Length + header.Value.Length + 32);
+    /// <summary>Bytes of the names and values of a request's headers, others not included.</summary>
+    public static int HeaderBytesOf(string path) => HeadersOf(path, []).Sum(header => header.Name.Length + header.Value.Length);
 
     /// <summary>Sends a request on a stream, which must be odd and above all before it.</summary>
     public async Task RequestAsync(int stream, string path, byte[] body, bool endStream, params (string Name, string Value)[] more)
