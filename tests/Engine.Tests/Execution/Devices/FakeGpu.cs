@@ -7,7 +7,7 @@ namespace Tessera.Engine.Tests.Execution.Devices;
 
 /// <summary>
 /// A device whose memory is main memory that nobody else may touch: its addresses are shifted, so that whoever uses one as a pointer, or a pointer as one, is
-/// found out. It is as late as a device may be: copies happen when it is waited for, in order, and read the host's memory only then. Fresh memory is full of
+/// found out. It is as late as a device may be: copies and runs happen when it is waited for, in order, and read the host's memory only then. Fresh memory is full of
 /// NaN. A captured run is replayed with the bindings and the host inputs of its capture, as a CUDA graph is.
 /// </summary>
 internal sealed unsafe class FakeGpu : IGpu
@@ -58,6 +58,7 @@ internal sealed unsafe class FakeGpu : IGpu
 
     public void Free(nint address)
     {
+        Synchronize();
         Assert.True(_device.Remove(address), "freed twice, or never allocated");
         NativeMemory.AlignedFree((void*)(address - Shift));
     }
@@ -117,20 +118,23 @@ internal sealed unsafe class FakeGpu : IGpu
     {
         RunIds.Add(graphId);
         RunThreads.Add(Environment.CurrentManagedThreadId);
-        Synchronize();
-        if (graphId == DecodeShape.NoGraph)
+        var hostInputs = HostInputs().ToList();
+        if (graphId != DecodeShape.NoGraph)
         {
-            session.Run(binding, _runOptions.For(graphId));
-            return;
+            if (!_captures.TryGetValue(graphId, out var capture))
+                _captures.Add(graphId, capture = new Capture(binding, hostInputs));
+            Assert.Same(capture.Binding, binding);
+            hostInputs = capture.HostInputs;
         }
 
-        if (!_captures.TryGetValue(graphId, out var capture))
-            _captures.Add(graphId, capture = new Capture(binding, HostInputs().ToDictionary(memory => memory.Address, memory => memory.Bytes)));
-        Assert.Same(capture.Binding, binding);
-        var now = HostInputs().ToList();
-        Restore(capture.HostInputs.Select(memory => (memory.Key, memory.Value)));
-        session.Run(binding, _runOptions.For(graphId));
-        Restore(now);
+        // Host inputs are read when the run is asked for, or were when it was captured; everything else when it happens.
+        _queue.Enqueue(() =>
+        {
+            var now = HostInputs().ToList();
+            Restore(hostInputs);
+            session.Run(binding, _runOptions.For(graphId));
+            Restore(now);
+        });
     }
 
     public void Synchronize()
@@ -182,5 +186,5 @@ internal sealed unsafe class FakeGpu : IGpu
         throw new InvalidOperationException($"{byteCount} bytes from {address:x} on are not within {kind} memory");
     }
 
-    private sealed record Capture(OrtIoBinding Binding, IReadOnlyDictionary<nint, byte[]> HostInputs);
+    private sealed record Capture(OrtIoBinding Binding, List<(nint Address, byte[] Bytes)> HostInputs);
 }
