@@ -16,6 +16,14 @@ public sealed class DecoderContractTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Theory]
+    [InlineData("f32", OrtElementType.F32, 4)]
+    [InlineData("f16", OrtElementType.F16, 2)]
+    [InlineData("bf16", OrtElementType.BF16, 2)]
+    [InlineData("int8", OrtElementType.I8, 1)]
+    public void KvType_OfAManifest_HasItsSize(string kv, OrtElementType type, int bytes) =>
+        Assert.Equal((type, bytes), (DecoderContract.KvType(kv), OrtValue.SizeOf(DecoderContract.KvType(kv))));
+
     [Fact]
     public void Load_GraphOfTheManifest_IsTaken()
     {

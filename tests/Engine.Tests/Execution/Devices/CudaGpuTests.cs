@@ -26,6 +26,11 @@ public sealed class CudaGpuTests : IDisposable
         Texts(CudaSettings.ProviderEntries(Cuda with { DeviceId = 3, CudaGraphs = false, DeviceMemoryMiB = 8192 })));
 
     [Fact]
+    public void Options_OutOfRange_NameThemselves() => Assert.Equal(
+        ["DeviceId must be from 0 to 255; got -1", "DeviceMemoryMiB must be from 0 to 10000000; got -5"],
+        new EngineOptions { DeviceId = -1, DeviceMemoryMiB = -5 }.FindProblems());
+
+    [Fact]
     public void SessionEntries_RefuseNodesOnTheProcessor() => Assert.Equal(["session.disable_cpu_ep_fallback=1"], Texts(CudaSettings.SessionEntries));
 
     [Fact]

@@ -32,6 +32,10 @@ internal sealed unsafe class FakeGpu : IGpu
     /// <summary>Copies so far: to the device, from it, rows within it.</summary>
     public (int In, int Out, int Rows) CopyCounts { get; private set; }
 
+    /// <summary>The one number that a captured call has from main memory, by graph id: <c>total_sequence_length</c>.</summary>
+    public IReadOnlyDictionary<int, int> CapturedHostInputs => _captures.ToDictionary(
+        capture => capture.Key, capture => BitConverter.ToInt32(Assert.Single(capture.Value.HostInputs).Bytes));
+
     /// <summary>Whether everything was freed.</summary>
     public bool IsEmpty => _device.Count == 0 && _pinned.Count == 0;
 

@@ -103,6 +103,17 @@ public sealed class GpuRunnerTests : IDisposable
     }
 
     [Fact]
+    public void Prepare_CapturedCalls_AreTotalledForEveryPosition()
+    {
+        var (device, _) = Load(ngrams: 0, capturesGraphs: true);
+
+        device.Prepare();
+
+        Assert.Equal([(1, 64), (2, 64), (4, 64), (6, 64)], _gpu.CapturedHostInputs.Select(input => (input.Key, input.Value)));
+        Assert.All(Enumerable.Range(0, Slots), slot => Assert.Equal(0, device.Cache.PositionCount(slot)));
+    }
+
+    [Fact]
     public void Run_WithoutGraphs_RunsJustTheRows()
     {
         var (device, _) = Load(ngrams: 0, capturesGraphs: false);
