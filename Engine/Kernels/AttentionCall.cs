@@ -110,7 +110,7 @@ internal static unsafe class AttentionCall
     private static void BindOutputs(ref AttentionJob job, nint context, OrtKernelTensor pastKey, OrtKernelTensor pastValue)
     {
         job.Output = (float*)OrtKernel.Output(context, 0, [job.Rows, job.Positions, (long)job.Heads * job.HeadSize]).Data;
-        long[] shape = [job.Rows, job.KvHeads, job.Capacity, job.HeadSize];
+        ReadOnlySpan<long> shape = [job.Rows, job.KvHeads, job.Capacity, job.HeadSize];
         var keys = OrtKernel.Output(context, 1, shape);
         var values = OrtKernel.Output(context, 2, shape);
         job.KeyCache = (void*)keys.Data;

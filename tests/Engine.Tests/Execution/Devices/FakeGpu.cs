@@ -34,7 +34,7 @@ internal sealed unsafe class FakeGpu : IGpu
 
     /// <summary>The one number that a captured call has from main memory, by graph id: <c>total_sequence_length</c>.</summary>
     public IReadOnlyDictionary<int, int> CapturedHostInputs => _captures.ToDictionary(
-        capture => capture.Key, capture => BitConverter.ToInt32(Assert.Single(capture.Value.HostInputs).Bytes));
+        capture => capture.Key, capture => BitConverter.ToInt32(Assert.Single(capture.Value.HostInputs, input => input.Bytes.Length == sizeof(int)).Bytes));
 
     /// <summary>Whether everything was freed.</summary>
     public bool IsEmpty => _device.Count == 0 && _pinned.Count == 0;
