@@ -106,7 +106,7 @@ internal sealed class DecoderAttention(
             [("q", $"{source}.q_proj", QuerySize), ("k", $"{source}.k_proj", KeySize), ("v", $"{source}.v_proj", KeySize)];
         var stack = new WeightMatrix(weights, config.HiddenSize, [.. parts.Select(part => ($"{part.Source}.weight", part.Size))]);
         string[] projected;
-        if (format.Fuses(stack))
+        if (format.Fuses(stack, isCut: config.QueryKeyNorm))
         {
             var bias = config.AttentionBias ? Bias($"{name}.qkv.bias", [.. parts.Select(part => ($"{part.Source}.bias", part.Size))]) : null;
             var packed = format.Linear($"{name}.qkv", normed, stack, bias);
@@ -139,9 +139,8 @@ internal sealed class DecoderAttention(
         return (Positions(projected[0]), Positions(projected[1]), Positions(projected[2]));
     }
 
-    private string Positions(string values) => precision.KeepsAxes
-        ? values
-        : Cast(graph.Node("Reshape", $"{values}.positions", [values, "position_shape"]), precision.Activations, _compute);
+    private string Positions(string values) => Cast(
+        precision.KeepsAxes ? values : graph.Node("Reshape", $"{values}.positions", [values, "position_shape"]), precision.Activations, _compute);
 
     /// <summary>Every head normed for itself: [M * heads, headDim], or [B, S, heads * headDim].</summary>
     private string HeadNorm(string values, string source)

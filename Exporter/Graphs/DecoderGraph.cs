@@ -154,7 +154,7 @@ internal sealed class DecoderGraph
     {
         var (hidden, inner) = (_config.HiddenSize, _config.IntermediateSize);
         var stack = new WeightMatrix(_weights, hidden, [($"{source}.gate_proj.weight", inner), ($"{source}.up_proj.weight", inner)]);
-        if (!_format.Fuses(stack))
+        if (!_format.Fuses(stack, isCut: true))
         {
             return (
                 Linear($"{name}.gate_proj", input, $"{source}.gate_proj", hidden, inner, _config.MlpBias),

@@ -34,9 +34,10 @@ internal sealed record DecoderPrecision(string Weights, string Kv = "f32", strin
 
     /// <summary>
     /// Whether everything between the layers keeps its axes, [B, S, ...], instead of one row per position, [M, ...]: to get them back takes nodes that compute
-    /// shapes. The runtime places those on the processor, which a session on a GPU is told to refuse.
+    /// shapes. The runtime places those on the processor, which a session on a GPU is told to refuse; on the processor they cost as much as a small product.
+    /// The products of <c>w8a8</c> want rows.
     /// </summary>
-    public bool KeepsAxes => Device == "cuda";
+    public bool KeepsAxes => Device == "cuda" || Weights != "w8a8";
 
     /// <summary>Weights that share a scale; 0 where each output has one.</summary>
     public int EffectiveBlockSize => Weights switch

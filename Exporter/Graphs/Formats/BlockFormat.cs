@@ -15,7 +15,7 @@ internal sealed class BlockFormat(OnnxGraphBuilder graph, int bits, int blockSiz
     private readonly Dictionary<string, string> _tables = new(StringComparer.Ordinal);
 
     /// <inheritdoc />
-    public override bool Fuses(WeightMatrix stack) => true;
+    public override bool Fuses(WeightMatrix stack, bool isCut) => true;
 
     /// <inheritdoc />
     public override string Linear(string name, string input, WeightMatrix weight, string? bias = null, string? output = null)

@@ -21,7 +21,7 @@ internal sealed class ByteFormat(OnnxGraphBuilder graph) : WeightFormat(graph)
     private readonly BlockFormat _tables = new(graph, 8, TableBlockSize, OnnxElementType.Float);
 
     /// <inheritdoc />
-    public override bool Fuses(WeightMatrix stack) => true;
+    public override bool Fuses(WeightMatrix stack, bool isCut) => true;
 
     /// <inheritdoc />
     public override string Linear(string name, string input, WeightMatrix weight, string? bias = null, string? output = null)

@@ -16,20 +16,18 @@ internal sealed class FloatFormat(OnnxGraphBuilder graph, OnnxElementType type) 
     private readonly Dictionary<string, string> _tables = new(StringComparer.Ordinal);
 
     /// <inheritdoc />
-    /// <remarks>One product is faster than three, but not worth a copy of weights that can stay where they are.</remarks>
-    public override bool Fuses(WeightMatrix stack) => !stack.HasType(_source) || stack.PlaceIn(_source) is not null;
+    /// <remarks>
+    /// One product is faster than three, but not worth a copy of weights that can stay where they are; on the processor two are faster than one that is cut.
+    /// </remarks>
+    public override bool Fuses(WeightMatrix stack, bool isCut) =>
+        !(isCut && type == OnnxElementType.Float) && (!stack.HasType(_source) || stack.PlaceIn(_source) is not null);
 
     /// <inheritdoc />
     public override string Linear(string name, string input, WeightMatrix weight, string? bias = null, string? output = null)
     {
         var stored = _tables.TryGetValue(weight.Name, out var table) ? table : Store(weight, $"{name}.weight");
-        if (type == OnnxElementType.Float)
-        {
-            string[] inputs = bias is null ? [input, stored] : [input, stored, bias];
-            return Graph.Node("Gemm", output ?? name, inputs, OnnxAttribute.Int("transB", 1));
-        }
 
-        // For a GPU, where the input may have more than two axes.
+        // The input may have more than two axes, which Gemm does not take.
         var product = bias is null ? output ?? name : $"{name}.product";
         Graph.Node(OnnxGraphBuilder.MicrosoftDomain, "FusedMatMul", [product], [input, stored], OnnxAttribute.Int("transB", 1));
         return bias is null ? product : Graph.Node("Add", output ?? name, [product, bias]);

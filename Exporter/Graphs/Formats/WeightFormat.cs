@@ -28,8 +28,10 @@ internal abstract class WeightFormat(OnnxGraphBuilder graph)
         _ => new FloatFormat(graph, precision.Activations),
     };
 
-    /// <summary>Whether a stack of weights is better multiplied as one matrix and cut afterwards.</summary>
-    public abstract bool Fuses(WeightMatrix stack);
+    /// <summary>Whether a stack of weights is better multiplied as one matrix.</summary>
+    /// <param name="stack">The weights.</param>
+    /// <param name="isCut">Whether the product has to be cut afterwards, which copies it.</param>
+    public abstract bool Fuses(WeightMatrix stack, bool isCut);
 
     /// <summary>x W^T + b: [..., columns] to [..., rows].</summary>
     /// <param name="name">Name of the layer.</param>

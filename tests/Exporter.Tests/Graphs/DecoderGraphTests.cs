@@ -68,6 +68,18 @@ public sealed class DecoderGraphTests : IDisposable
     }
 
     [Fact]
+    public void Write_SinglePrecision_CopiesNothingBetweenProducts()
+    {
+        var weights = new TinyDecoderWeights(TinyDecoderWeights.Small(3), seed: 5);
+        var model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(TinyCheckpoint.WriteDecoder(_folder.FullPath, weights, tiedHead: false)));
+
+        // The two that flatten rows and positions before the wanted ones are taken.
+        Assert.Equal(
+            ["layers.1.attention_input.residual.flat", "layers.1.attention.flat"],
+            model.Graph.Node.Where(node => node.OpType is "Reshape" or "Transpose" or "Split" or "Shape").Select(node => node.Name));
+    }
+
+    [Fact]
     public void Write_TiedHead_StoresTheTableOnce()
     {
         var weights = new TinyDecoderWeights(TinyDecoderWeights.Small(), seed: 6);
