@@ -28,9 +28,9 @@ internal static class EngineCommand
         {
             Description = "What to measure",
             AllowMultipleArgumentsPerToken = true,
-            DefaultValueFactory = _ => ["throughput", "inter-token", "cancel", "memory"],
+            DefaultValueFactory = _ => ["throughput", "inter-token", "hints", "cancel", "memory"],
         };
-        var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, cancellation, memory")
+        var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, the cost of hints, cancellation, memory")
         {
             package, rounds, threads, batches, device, parts,
         };
@@ -66,7 +66,12 @@ internal static class EngineCommand
 
         if (parts.Contains("inter-token"))
         {
-            await AddInterTokenTimeAsync(table, load, rounds);
+            await InterTokenRun.AddAsync(table, load, rounds);
+        }
+
+        if (parts.Contains("hints"))
+        {
+            await HintRun.AddAsync(table, engine, rounds);
         }
 
         if (parts.Contains("cancel"))
@@ -140,50 +145,6 @@ internal static class EngineCommand
         bare.Begin(batch, PromptTokens);
         return batch * DecodeTokens / bare.Decode(DecodeTokens);
     }
-
-    private static async Task AddInterTokenTimeAsync(Table table, EngineLoad load, int rounds)
-    {
-        var alone = new List<double>();
-        var disturbed = new List<double>();
-        for (var round = 0; round <= rounds; round++)
-        {
-            var quiet = Gaps(await EngineLoad.ArrivalsAsync(load.Submit(PromptTokens, DecodeTokens)));
-            var busy = await GapsUnderPrefillAsync(load);
-            if (round > 0)
-            {
-                alone.Add(Summary.Percentile(quiet, 95) * 1e3);
-                disturbed.Add(Summary.Percentile(busy, 95) * 1e3);
-            }
-        }
-
-        var (a, b) = (Summary.Of(alone), Summary.Of(disturbed));
-        table.AddRow("inter-token p95 alone, ms", a.Median, a.Range, "1.00");
-        table.AddRow($"inter-token p95 while {LongPrompt} tokens are prefilled, ms", b.Median, b.Range, Ratio(b.MedianValue, a.MedianValue));
-    }
-
-    // The gaps of one response between the submission of a long prompt and its first token.
-    private static async Task<List<double>> GapsUnderPrefillAsync(EngineLoad load)
-    {
-        Task<List<double>>? longPrompt = null;
-        var (from, to) = (0, int.MaxValue);
-        var arrivals = await EngineLoad.ArrivalsAsync(load.Submit(PromptTokens, 4 * DecodeTokens), count =>
-        {
-            if (count == 50)
-            {
-                from = count - 1;
-                longPrompt = EngineLoad.ArrivalsAsync(load.Submit(LongPrompt, 1));
-            }
-            else if (longPrompt is { IsCompleted: true } && to == int.MaxValue)
-            {
-                to = count - 1;
-            }
-        });
-        await longPrompt!;
-        var window = arrivals[from..Math.Min(to, arrivals.Count)];
-        return Gaps(window);
-    }
-
-    private static List<double> Gaps(List<double> arrivals) => [.. arrivals.Zip(arrivals.Skip(1), (earlier, later) => later - earlier)];
 
     private static async Task AddCancellationAsync(Table table, InferenceEngine engine, EngineLoad load, int rounds)
     {

@@ -9,7 +9,7 @@ namespace Tessera.Bench.EngineRuns;
 internal sealed class EngineLoad(InferenceEngine engine)
 {
     /// <summary>Past the ids with a meaning of their own, which a prompt may not hold.</summary>
-    private const int FirstTextId = 32;
+    public const int FirstTextId = 32;
     private readonly Random _random = new(1);
 
     /// <summary>Starts one response of exactly <paramref name="tokens"/> tokens.</summary>
