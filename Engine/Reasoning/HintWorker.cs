@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using Tessera.Engine.Execution;
 using Tessera.Engine.Requests;
+using Tessera.Engine.Runtime;
 using Tessera.Engine.Telemetry;
 
 namespace Tessera.Engine.Reasoning;
@@ -18,6 +19,7 @@ internal sealed class HintWorker
     private readonly ICodebook _codebook;
     private readonly Action<Exception> _failed;
     private readonly Channel<Job> _jobs = Channel.CreateBounded<Job>(new BoundedChannelOptions(MaxQueuedSpans) { SingleReader = true, SingleWriter = true });
+    private readonly QuietThread _thread = new("tessera-hints");
     private readonly Task _worker;
 
     /// <summary>Starts the worker.</summary>
@@ -67,16 +69,18 @@ internal sealed class HintWorker
                 jobs.Add(job);
             }
 
-            Deliver(jobs);
+            // Nobody reads the hints of a response that has ended.
+            var wanted = jobs.FindAll(job => !job.Response.IsCompleted);
+            Deliver(jobs, wanted, wanted.Count > 0 ? await _thread.RunAsync(() => Read(wanted)).ConfigureAwait(false) : []);
             jobs.Clear();
         }
+
+        _thread.End();
     }
 
-    private void Deliver(List<Job> jobs)
+    // Not on the quiet thread: the step loop waits for whoever holds a response's lock.
+    private static void Deliver(List<Job> jobs, List<Job> wanted, IReadOnlyList<IReadOnlyList<LatentHint>> hints)
     {
-        // Nobody reads the hints of a response that has ended.
-        var wanted = jobs.FindAll(job => !job.Response.IsCompleted);
-        var hints = wanted.Count > 0 ? Read(wanted) : [];
         var next = 0;
         foreach (var job in jobs)
         {

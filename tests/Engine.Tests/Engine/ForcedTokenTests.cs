@@ -70,6 +70,28 @@ public sealed class ForcedTokenTests
         harness.AssertEmpty();
     }
 
+    // <boLatent> runs with the prompt; <eoLatent> at the latent budget and </think> at the thinking budget are rows of steps that the other one makes anyway.
+    [Fact]
+    public async Task ForcedTokens_BesideAnotherSequence_CostNoModelCall()
+    {
+        await using var harness = await EngineHarness.StartAsync();
+        var text = new GenerationInput { Prompt = " Tom", Mode = "text" };
+        var (alone, steps) = await RunAsync(harness, text);
+        var before = harness.Runner.Steps.Count;
+        using var gate = new StepGate();
+        harness.Runner.BeforeRun = _ => gate.Pass();
+
+        var other = harness.Submit(harness.Request(text));
+        await gate.WhenArrivedAsync();
+        var forced = harness.Submit(harness.Request(new GenerationInput { Prompt = " Tom", Mode = "latent", LatentBudget = 1, ThinkingBudget = 3 }));
+        gate.Open();
+        var responses = await Task.WhenAll(Response.ReadAsync(other), Response.ReadAsync(forced));
+
+        Assert.Equal(3, responses[1].Usage.ControlTokens);
+        Assert.Equal(alone.Fingerprint, responses[0].Fingerprint);
+        Assert.Equal(steps, harness.Runner.Steps.Count - before);
+    }
+
     [Fact]
     public async Task TimeToFirstToken_OfForcedToken_IncludesThePrompt()
     {
