@@ -28,7 +28,9 @@ internal static class PackageVerifier
 
         var options = new EngineOptions
         {
-            MaxSlots = DecoderVerifier.SlotsFor(reference.Cases.Count), Threads = threads, Device = OnnxModels.DeviceOf(package.Manifest),
+            MaxSlots = DecoderVerifier.SlotsFor(reference.Cases.Count),
+            Threads = threads,
+            Device = OnnxModels.DeviceOf(package.Manifest),
         };
         using var runner = OnnxModels.Load(package, options, out var codebook);
         using (codebook)

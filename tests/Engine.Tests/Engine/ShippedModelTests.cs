@@ -33,7 +33,12 @@ public sealed class ShippedModelTests
         await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);
         var options = new EngineOptions
         {
-            MaxSlots = 6, Threads = 1, MaxKvPositions = 420, PrefillChunk = 96, PrefillShare = prefillShare, ChecksEveryStep = true,
+            MaxSlots = 6,
+            Threads = 1,
+            MaxKvPositions = 420,
+            PrefillChunk = 96,
+            PrefillShare = prefillShare,
+            ChecksEveryStep = true,
         };
         await using var busy = InferenceEngine.Start(Package, options, TimeProvider.System);
         var inputs = Enumerable.Range(0, 20).Select(InputOf).ToList();
