@@ -123,10 +123,10 @@ internal static class EngineCommand
             table.AddRow($"bare loop, batch {batch}, tok/s", even.Median, even.Range, "1.00");
             if (batch > 1)
             {
-                table.AddRow($"bare loop, batch {batch}, rows of different lengths, tok/s", uneven.Median, uneven.Range, Ratio(uneven.MedianValue, even.MedianValue));
+                table.AddRow($"bare loop, batch {batch}, rows of different lengths, tok/s", uneven.Median, uneven.Range, PairedRatio(of.Uneven, of.Even));
             }
 
-            table.AddRow($"engine, batch {batch}, tok/s", engine.Median, engine.Range, Ratio(engine.MedianValue, even.MedianValue));
+            table.AddRow($"engine, batch {batch}, tok/s", engine.Median, engine.Range, PairedRatio(of.Engine, of.Even));
             var (inside, outside) = (Summary.Of(of.Inside), Summary.Of(of.Outside));
             table.AddRow($"  its model call, us per step", inside.Median, inside.Range, "");
             table.AddRow($"  everything else, us per step", outside.Median, outside.Range, Ratio(outside.MedianValue, inside.MedianValue));
@@ -197,6 +197,10 @@ internal static class EngineCommand
         table.AddRow("resident before / at most in a burst / after, MB", $"{Mega(before)} / {Mega(most)} / {Mega(ProcessMemory.ResidentBytes)}", "", "");
         table.AddRow("KV bytes in use at that most, MB", Mega(kv), "", "");
     }
+
+    // Of what was measured in the same round: the machine's speed changes more from one round to the next than within one.
+    private static string PairedRatio(List<double> values, List<double> references) =>
+        Ratio(Summary.Percentile([.. values.Zip(references, (value, reference) => value / reference)], 50), 1);
 
     private static string Mega(long bytes) => (bytes / 1e6).ToString("F0", CultureInfo.InvariantCulture);
 
