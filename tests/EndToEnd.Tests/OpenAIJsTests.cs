@@ -82,6 +82,17 @@ public sealed class OpenAIJsTests(OpenAIJsTests.Fixture fixture) : IClassFixture
     }
 
     [Fact]
+    public void Completions_SeveralPrompts_AreThoseOfEachAloneWhetherStreamedOrNot()
+    {
+        var saw = fixture.Saw["completions"];
+
+        Assert.Equal("[0,1,2,3,4,5]", saw["indexes"]!.ToJsonString());
+        Assert.Equal(saw["alone"]!.ToJsonString(), saw["together"]!.ToJsonString());
+        Assert.Equal(saw["alone"]!.ToJsonString(), saw["streamed"]!.ToJsonString());
+        Assert.Equal(saw["tokensAlone"]!.AsArray().Sum(count => (int)count!), (int)saw["tokens"]!);
+    }
+
+    [Fact]
     public void Responses_Plain_HasOutputTextReasoningAndTheUsageOfChat()
     {
         var response = fixture.Saw["response"];

@@ -87,6 +87,24 @@ const scenarios = {
     const { choices, usage } = await client.completions.create({ model, prompt, max_tokens: 100, ...text });
     return { text: choices[0].text, reasoning: choices[0].reasoning_content, finish: choices[0].finish_reason, usage };
   },
+  completions: async () => {
+    const ask = async (more) => client.completions.create({ model, max_tokens: 60, temperature: 1.2, seed: 5, n: 2, ...text, ...more });
+    const textsOf = (choices) => choices.map((choice) => `${choice.reasoning_content}|${choice.text}`);
+    const prompts = [prompt, 'Every wumpus is a lempus.', 'Tom is a wumpus. Is Tom a wumpus or lempus?'];
+    const [together, ...alone] = [await ask({ prompt: prompts }), ...(await Promise.all(prompts.map((one) => ask({ prompt: one }))))];
+    const streamed = {};
+    for await (const chunk of await ask({ prompt: prompts, stream: true })) {
+      for (const choice of chunk.choices) {
+        const saw = (streamed[choice.index] ??= { text: '', reasoning_content: '' });
+        saw.text += choice.text;
+        saw.reasoning_content += choice.reasoning_content ?? '';
+      }
+    }
+    return {
+      indexes: together.choices.map((choice) => choice.index), together: textsOf(together.choices), streamed: textsOf(Object.values(streamed)),
+      alone: alone.flatMap((one) => textsOf(one.choices)), tokens: together.usage.total_tokens, tokensAlone: alone.map((one) => one.usage.total_tokens),
+    };
+  },
   completionStream: async () => {
     const saw = { text: '', reasoning: '', finish: null, usage: null };
     const stream = await client.completions.create({ model, prompt, max_tokens: 100, ...text, stream: true, stream_options: { include_usage: true } });
