@@ -13,7 +13,7 @@ internal static class ConnectionLimits
     private static readonly MinDataRate SlowestBody = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
     // By then a call that still runs was reset alone: its connection, with the calls of others on it, goes on.
-    private static readonly TimeSpan ReaderMargin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReaderMargin = TimeSpan.FromSeconds(10);
 
     /// <summary>Sets the web server's limits.</summary>
     public static void Apply(KestrelServerLimits limits, ServerOptions options)
