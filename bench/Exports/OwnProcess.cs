@@ -12,17 +12,17 @@ internal static class OwnProcess
     /// <exception cref="InvalidOperationException">It ended with another exit code than 0.</exception>
     public static string Run(string program, IReadOnlyList<string> arguments)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["exec", Path.Combine(AppContext.BaseDirectory, program), .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
+        var start = StartInfo(program, arguments);
+        start.RedirectStandardOutput = true;
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program} {arguments[0]} ended with {process.ExitCode}");
     }
+
+    /// <summary>How to start a program that lies beside this one, however this one was started.</summary>
+    public static ProcessStartInfo StartInfo(string program, IReadOnlyList<string> arguments) =>
+        new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, program), .. arguments]);
 
     /// <summary>Exports a checkpoint; the package has room for 4,096 positions.</summary>
     /// <returns>What the exporter wrote to standard output.</returns>

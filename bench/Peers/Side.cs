@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Tessera.Bench.Exports;
 
 namespace Tessera.Bench.Peers;
 
@@ -25,11 +26,8 @@ internal sealed class Side : IDisposable
     /// <exception cref="InvalidOperationException">The side does not get ready; its own message is on the standard error.</exception>
     public static Side Start(string name, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["side", .. arguments])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
+        var start = OwnProcess.StartInfo("tessera-bench.dll", ["side", .. arguments]);
+        (start.RedirectStandardInput, start.RedirectStandardOutput) = (true, true);
         var watch = Stopwatch.StartNew();
         var process = Process.Start(start)!;
         if (process.StandardOutput.ReadLine() != "ready")
