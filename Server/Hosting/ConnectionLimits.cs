@@ -25,8 +25,8 @@ internal static class ConnectionLimits
         limits.MaxRequestLineSize = Math.Min(limits.MaxRequestLineSize, options.MaxHeaderBytes);
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(options.HeaderSeconds);
         limits.MinRequestBodyDataRate = SlowestBody;
-        // Behind the time that readers have elsewhere, for what only the web server sees: the last bytes of a call that is over, for which a client leaves no
-        // window. With a high rate the grace period is what counts, however many bytes wait.
+        // Behind the time that readers have elsewhere, so that the web server does not close a connection for a call that would be reset alone. With a high
+        // rate the grace period is what counts, however many bytes wait.
         limits.MinResponseDataRate = new(bytesPerSecond: 1 << 20, gracePeriod: TimeSpan.FromSeconds(options.ReaderSeconds) + ReaderMargin);
     }
 

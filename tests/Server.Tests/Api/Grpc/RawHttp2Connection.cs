@@ -81,24 +81,6 @@ internal sealed class RawHttp2Connection : IDisposable
         }
     }
 
-    /// <summary>Reads until the server closes the connection.</summary>
-    public async Task ReadUntilClosedAsync()
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        var buffer = new byte[4096];
-        try
-        {
-            while (await _socket.ReceiveAsync(buffer, patience.Token) > 0)
-            {
-                // Whatever it still says.
-            }
-        }
-        catch (SocketException)
-        {
-            // Cut instead of closed.
-        }
-    }
-
     /// <summary>Cuts the connection with a TCP reset.</summary>
     public void Abort()
     {
