@@ -38,7 +38,8 @@ class CodebookConfig:
     steps: int = 2200
     batch: int = 64  # reasoning traces per step
     warmup_share: float = 0.36  # of the steps: no codes yet, noise on the vectors instead
-    warmup_noise: float = 0.7  # its standard deviation; the vectors have unit variance
+    warmup_noise: float = 0.7  # its standard deviation at first; the vectors have unit variance
+    warmup_noise_end: float = 1.5  # and from 0.6 of the warm-up on, after a straight rise
     lr: float = 2e-3
     freeze_share: float = 0.5  # afterwards encoder and codes stay and only the decoder learns
     new_word_weight: float = 4.0  # in the reconstruction loss, against 1 for words the decoder can know already
@@ -46,6 +47,7 @@ class CodebookConfig:
     ema_decay: float = 0.98
     measured_traces: int = 500  # fresh traces for what codebook.json says
     final_traces: int = 1500  # of each task, over whose steps (as drawn and distinct) k-means makes the final codes
+    final_cells: int = 700  # k-means cells that are merged into the final codes; 0 = k-means makes the codes themselves
     restart_after: int = 20  # batches without use until a code is drawn again
 
 

@@ -4,6 +4,7 @@ CPU and CUDA, PyTorch 1.13 and 2.x. Show what is here: `python3 -m tessera_train
 """
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -69,9 +70,28 @@ def finish() -> None:
         distributed.destroy_process_group()
 
 
+def names_bf16(cpu_flags: str) -> bool:
+    """Whether a processor with these flags (of /proc/cpuinfo) multiplies bf16; PyTorch emulates it elsewhere, many times slower than fp32."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(cpu_flags.split())
+
+
+@functools.lru_cache(maxsize=None)
+def _cpu_has_bf16() -> bool:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return any(names_bf16(line.split(":", 1)[1]) for line in file if line.startswith(("flags", "Features")))
+    except OSError:  # not Linux
+        return False
+
+
+def compute_type(device: torch.device) -> torch.dtype:
+    """What products are computed in during training: bf16 on GPUs and on CPUs with instructions for it, else fp32."""
+    return torch.bfloat16 if device.type != "cpu" or _cpu_has_bf16() else torch.float32
+
+
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
-    """bf16 autocast for either kind of device."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    """bf16 autocast where `compute_type` is bf16."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and compute_type(device) == torch.bfloat16)
 
 
 def load(path: str) -> dict:
@@ -111,4 +131,4 @@ def _fsdp(model: nn.Module, placement: Placement, layers: type[nn.Module] | None
 
 
 if __name__ == "__main__":
-    print(f"PyTorch {torch.__version__}, {torch.cuda.device_count()} GPUs, {os.cpu_count()} CPU cores")
+    print(f"PyTorch {torch.__version__}, {torch.cuda.device_count()} GPUs, {os.cpu_count()} CPU cores, training on the CPU computes in {compute_type(CPU)}")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from .config import CodebookConfig
-from .vqvae import Codebook, CodeUpdater
+from .vqvae import Codebook, CodeUpdater, k_means
 
 
 class Quantizer(Protocol):
@@ -59,7 +59,7 @@ class TwoPhase:
             kept = vectors[valid]
             vectors = (vectors - kept.mean(0)) / (kept.std(0) + 1e-4)
             self.recent = (self.recent + [kept.detach()])[-20:]
-            return vectors + self.settings.warmup_noise * torch.randn_like(vectors), vectors.new_zeros(()), 0
+            return vectors + self.noise(step) * torch.randn_like(vectors), vectors.new_zeros(()), 0
         if step == self.noisy_steps:
             vectors = self._first_codes(vectors)
         codes = self.codebook.nearest(vectors.detach())
@@ -71,8 +71,17 @@ class TwoPhase:
             restarted = self.updater.update(vectors.detach()[valid], codes[valid], restart=step < (self.noisy_steps + self.frozen_from) / 2)
         return given, commitment, restarted
 
+    def noise(self, step: int) -> float:
+        """Standard deviation of the noise: what a vector tells beside the new information costs more and more."""
+        risen = min(1.0, step / (0.6 * self.noisy_steps))
+        return self.settings.warmup_noise + risen * (self.settings.warmup_noise_end - self.settings.warmup_noise)
+
     def finish(self, vectors: torch.Tensor) -> None:
-        self.updater.start(vectors, rounds=25)
+        cells, codes = self.settings.final_cells, self.settings.codes
+        if cells <= codes:
+            self.codebook.codes.copy_(k_means(vectors, codes, rounds=25))
+        else:
+            self.codebook.codes.copy_(merged_cells(vectors, k_means(vectors, cells, rounds=15), codes))
 
     def _first_codes(self, vectors: torch.Tensor) -> torch.Tensor:
         """Codes of the vectors met last, scaled to unit variance; the encoder's outputs are scaled alike from here on."""
@@ -81,6 +90,32 @@ class TwoPhase:
         self.codebook.fold_scale(mean, deviation)
         self.updater.start((drawn - mean) / deviation)
         return (vectors - mean) / deviation
+
+
+def merged_cells(vectors: torch.Tensor, centres: torch.Tensor, count: int) -> torch.Tensor:
+    """Cells of vectors [n, dim], given by their centres [m, dim], merged nearest means first until `count` are left: [count, dim].
+
+    k-means alone splits wide groups and joins near ones; merging by distance gives a group one code whatever its width.
+    """
+    cell = torch.cdist(vectors, centres).argmin(1)
+    sizes = torch.bincount(cell, minlength=len(centres)).float()
+    used = sizes > 0
+    means = torch.zeros_like(centres).index_add_(0, cell, vectors)[used] / sizes[used, None]
+    sizes, alive = sizes[used], torch.ones(int(used.sum()), dtype=torch.bool)
+    distances = torch.cdist(means, means).fill_diagonal_(float("inf"))
+    while int(alive.sum()) > count:
+        a, b = divmod(int(distances.argmin()), len(means))
+        means[a] = (means[a] * sizes[a] + means[b] * sizes[b]) / (sizes[a] + sizes[b])
+        sizes[a] += sizes[b]
+        alive[b] = False
+        to_merged = torch.where(alive, (means - means[a]).norm(dim=1), torch.tensor(float("inf")))
+        to_merged[a] = float("inf")
+        distances[a], distances[:, a] = to_merged, to_merged
+        distances[b], distances[:, b] = float("inf"), float("inf")
+    kept = means[alive]
+    if len(kept) < count:  # fewer distinct vectors than codes: the others repeat and stay unused
+        kept = torch.cat([kept, kept[:1].expand(count - len(kept), -1)])
+    return kept
 
 
 class FiniteScalar:

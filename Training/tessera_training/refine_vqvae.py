@@ -12,7 +12,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from . import files
+from . import devices, files
 from . import config as recipes
 from .config import Recipe
 from .tokenizer import Tokenizer, build
@@ -36,11 +36,11 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / 30) * min(1.0, 2 * (1 - step / steps) + 0.02)
         batch = TraceBatch(draw_traces(rng, sources, recipe.codebook.batch), tokenizer, recipe)
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), devices.autocast(devices.CPU):
             vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
         with torch.no_grad():
             quantized = codebook.codes[codebook.nearest(vectors)]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with devices.autocast(devices.CPU):
             logits = codebook.decode_vectors(quantized, batch.prompt, batch.valid)
         targets = batch.text[batch.valid]
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())

@@ -100,6 +100,20 @@ class Run:
                 noise = torch.randn(table.weight.shape[1], generator=generator).to(self.device) * table.weight[token].std()
                 table.weight[latent] = 0.9 * table.weight[token] + 0.3 * noise
 
+    @torch.no_grad()
+    def take_weights(self, folder: str) -> None:
+        """Weights of a checkpoint (its embedding scale taken out again); the optimizer starts anew."""
+        model, tokenizer = checkpoint.load(folder)
+        if tokenizer.size != self.tokenizer.size or model.shape != self.model.shape:
+            raise ValueError(f"{folder}: expected shape {self.model.shape}, found {model.shape}")
+        scale = self.model.embedding_scale
+        if not torch.allclose(model.embed.weight, model.head.weight * scale, rtol=1e-4, atol=1e-5):
+            raise ValueError(f"{folder}: lm_head is not the token embedding: not a checkpoint of this trainer")
+        for table in (model.embed, *model.ngram):
+            table.weight.div_(scale)
+        model.head = None
+        self.model.load_state_dict(model.state_dict())
+
     def save(self) -> None:
         if self.rank:
             return
@@ -157,7 +171,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with devices.autocast(self.device):
-            hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, torch.bfloat16)
+            hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, devices.compute_type(self.device))
             kept = batch.labels != IGNORED
             logits = self.model.logits(hidden[kept]).float()  # [supervised tokens, vocab]
         labels = batch.labels[kept]
@@ -239,6 +253,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="overrides the recipe's seed")
     parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
     parser.add_argument("--warm", help="folder of a run whose weights a new run starts from")
+    parser.add_argument("--weights", help="checkpoint folder whose weights, latents included, a new run starts from")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     args = parser.parse_args()
@@ -257,6 +272,8 @@ def main() -> None:
         run = Run(recipe, codebook, args.out, device)
         if args.warm:
             run.warm_start(args.warm)
+        if args.weights:
+            run.take_weights(args.weights)
     torch.set_num_threads(run.recipe.threads)
     print(f"seed {run.recipe.seed}, {sum(p.numel() for p in run.model.parameters()):,} parameters, vocabulary {run.tokenizer.size}, "
           f"step {run.step}, {run.recipe.train.length} {run.recipe.train.schedule}", flush=True)

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from . import config as recipes
-from . import files, quantizers
+from . import devices, files, quantizers
 from .config import Recipe
 from .init import spelling_aliases
 from .tasks import TaskSource, sources_of
@@ -126,7 +126,7 @@ def train(recipe: Recipe, folder: str) -> Codebook:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = TraceBatch(draw_traces(rng, sources, settings.batch), tokenizer, recipe)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with devices.autocast(devices.CPU):
                 vectors = codebook.latent_vectors(batch.text, batch.prompt[:, -1])
             given, commitment, restarted = quantizer(step, vectors, batch.valid)
             if step == quantizer.frozen_from:
@@ -134,7 +134,7 @@ def train(recipe: Recipe, folder: str) -> Codebook:
                 quantizer.finish(representative_vectors(codebook, tokenizer, sources, rng, settings.final_traces))
                 codebook.save(folder, {"seed": recipe.seed, "note": "codes are final, the decoder is still learning"})
                 print(f"codes are final: {folder}", flush=True)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with devices.autocast(devices.CPU):
                 logits = codebook.decode_vectors(given, batch.prompt, batch.valid)
             targets = batch.text[batch.valid]  # [steps, L]
             errors = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")

@@ -106,9 +106,12 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def fold_scale(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
-        """Makes the encoder's outputs (x - mean) / deviation, by changing its last layer."""
-        self.encoder_out.weight.div_(deviation[:, None])
-        self.encoder_out.bias.sub_(mean).div_(deviation)
+        """Makes the encoder's outputs (x - mean) / deviation, by changing its last layer.
+
+        In new storage: a gradient pass under way still needs the old values.
+        """
+        self.encoder_out.weight.data = self.encoder_out.weight.data / deviation[:, None]
+        self.encoder_out.bias.data = (self.encoder_out.bias.data - mean) / deviation
 
     def freeze_codes(self) -> None:
         """Everything the encoder uses stays as it is: a step's code is final."""
@@ -184,6 +187,21 @@ class Codebook(nn.Module):
         return codebook.eval()
 
 
+def k_means(vectors: torch.Tensor, count: int, rounds: int) -> torch.Tensor:
+    """Centres [count, dim] of vectors [n, dim], from k-means++ seeds."""
+    centres = vectors[torch.randint(0, len(vectors), (1,))]
+    nearest = ((vectors - centres) ** 2).sum(1)
+    while len(centres) < count:
+        drawn = vectors[torch.multinomial(nearest + 1e-6, 1)]
+        centres = torch.cat([centres, drawn])
+        nearest = torch.minimum(nearest, ((vectors - drawn) ** 2).sum(1))
+    for _ in range(rounds):
+        chosen = F.one_hot(torch.cdist(vectors, centres).argmin(1), count).float()
+        size = chosen.sum(0)[:, None]
+        centres = torch.where(size > 0, chosen.t() @ vectors / size.clamp(min=1), centres)
+    return centres
+
+
 class CodeUpdater:
     """Moves the codes by an exponential average of the vectors they got, and draws unused codes again."""
 
@@ -193,20 +211,10 @@ class CodeUpdater:
         self.sizes, self.ages = torch.ones(count, device=codebook.codes.device), torch.zeros(count, device=codebook.codes.device)
         self.sums = codebook.codes.clone()
 
-    def start(self, vectors: torch.Tensor, rounds: int = 10) -> None:
-        """First codes: k-means (with k-means++ seeds) of encoder outputs [n, code_dim]."""
-        centres = vectors[torch.randint(0, len(vectors), (1,))]
-        nearest = ((vectors - centres) ** 2).sum(1)
-        while len(centres) < len(self.sizes):
-            drawn = vectors[torch.multinomial(nearest + 1e-6, 1)]
-            centres = torch.cat([centres, drawn])
-            nearest = torch.minimum(nearest, ((vectors - drawn) ** 2).sum(1))
-        for _ in range(rounds):
-            chosen = F.one_hot(torch.cdist(vectors, centres).argmin(1), len(centres)).float()
-            size = chosen.sum(0)[:, None]
-            centres = torch.where(size > 0, chosen.t() @ vectors / size.clamp(min=1), centres)
-        self.codebook.codes.copy_(centres)
-        self.sums = centres.clone()
+    def start(self, vectors: torch.Tensor) -> None:
+        """First codes: k-means of encoder outputs [n, code_dim]."""
+        self.codebook.codes.copy_(k_means(vectors, len(self.sizes), rounds=10))
+        self.sums = self.codebook.codes.clone()
 
     def update(self, vectors: torch.Tensor, codes: torch.Tensor, restart: bool) -> int:
         """Returns how many codes were drawn again."""

@@ -29,10 +29,16 @@ class DeviceTests(unittest.TestCase):
             devices.parallel(model, two, "zero")
         self.assertIs(devices.parallel(model, devices.Placement()), model)
 
-    def test_autocast_computes_in_bf16_when_on(self):
+    def test_bf16_is_for_processors_that_multiply_it(self):
+        self.assertTrue(devices.names_bf16("fpu avx512f avx512_bf16 amx_tile"))
+        self.assertTrue(devices.names_bf16("avx512f amx_bf16"))
+        self.assertFalse(devices.names_bf16("fpu avx2 fma avx512f avx512vl"))  # PyTorch emulates bf16 there
+        self.assertEqual(devices.compute_type(torch.device("cuda", 0)), torch.bfloat16)
+
+    def test_autocast_computes_in_the_compute_type_when_on(self):
         layer, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
         with devices.autocast(devices.CPU):
-            self.assertEqual(layer(x).dtype, torch.bfloat16)
+            self.assertEqual(layer(x).dtype, devices.compute_type(devices.CPU))
         with devices.autocast(devices.CPU, False):
             self.assertEqual(layer(x).dtype, torch.float32)
 

@@ -97,6 +97,35 @@ class VqVaeTests(unittest.TestCase):
         self.assertGreater(records[-1]["commitment"], 0)
         self.assertLess(records[-1]["reconstruction"], records[0]["reconstruction"])
 
+    def test_noise_rises_during_the_first_phase(self):
+        recipe = tiny.recipe()
+        recipe.codebook.steps, recipe.codebook.warmup_share, recipe.codebook.warmup_noise, recipe.codebook.warmup_noise_end = 100, 0.5, 0.5, 1.5
+        made = quantizers.TwoPhase(Codebook(recipe.codebook, 677), recipe.codebook)
+        self.assertEqual([round(made.noise(step), 3) for step in (0, 15, 30, 49)], [0.5, 1.0, 1.5, 1.5])
+
+    def test_merged_cells_give_a_wide_group_one_code(self):
+        torch.manual_seed(3)
+        wide = torch.tensor([[0.0, 0.05 * index] for index in range(40)])  # 2 long
+        near = torch.cat([torch.tensor([[3.0, 0.0]]) + 0.05 * torch.randn(30, 2), torch.tensor([[4.5, 0.0]]) + 0.05 * torch.randn(30, 2)])
+        vectors = torch.cat([wide, near])
+        single = vectors[::4]
+        codes = quantizers.merged_cells(vectors, single, 3)
+        groups = torch.cdist(torch.tensor([[0.0, 0.975], [3.0, 0.0], [4.5, 0.0]]), codes).argmin(1)
+        self.assertEqual(sorted(groups.tolist()), [0, 1, 2])
+        self.assertLess((codes[groups] - torch.tensor([[0.0, 0.975], [3.0, 0.0], [4.5, 0.0]])).abs().max().item(), 0.1)
+        self.assertEqual(quantizers.merged_cells(vectors[:2], vectors[:2], 3).shape, (3, 2))  # fewer vectors than codes
+
+    def test_scaling_the_encoder_leaves_a_pass_under_way_intact(self):
+        torch.manual_seed(4)
+        codebook = Codebook(tiny.recipe().codebook, 677)
+        vectors = codebook.latent_vectors(torch.randint(0, 677, (2, 3, 10)), torch.tensor([5, 6]))
+        before = vectors.detach().clone()
+        codebook.fold_scale(vectors.detach().flatten(0, 1).mean(0), torch.full((8,), 2.0))
+        vectors.sum().backward()  # in fp32 it read the very weights that were being changed
+        after = codebook.latent_vectors(torch.randint(0, 677, (1, 1, 10)), torch.tensor([5]))
+        self.assertEqual(after.shape, (1, 1, 8))
+        self.assertTrue(torch.equal(before, vectors.detach()))
+
     def test_rare_steps_count_in_the_final_codes(self):
         torch.manual_seed(2)
         tokenizer, recipe = Tokenizer(build(24)), tiny.recipe()

@@ -1,6 +1,6 @@
 """Arithmetic word problems: shuffled comparisons between persons ("Tom has 4 fewer than Leo."), asked for one person's count.
 
-A chain of 2 to 6 comparisons leads from a person with a given count to the asked one; distractors hang off the chain, off the asked
+A chain of 2 to 6 comparisons (1 to 3 in easy problems) leads from a person with a given count to the asked one; distractors hang off the chain, off the asked
 person, or form a chain of their own. The steps work forward and in pairs: who comes next ("Tom depends on Leo.") and what follows
 ("Tom has 5."). At a fork the steps take any branch, so dead ends and returns are part of the training, and no planning is needed.
 Every count is 0..99, one token. Print some: `python3 -m tessera_training.tasks --task arithmetic`.
@@ -134,8 +134,8 @@ def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Qu
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out_wordings: bool = False,
                  names: list[str] | None = None) -> Problem:
-    """2 to 6 comparisons (or `length`); the first questions ask the chain's last person, the others anyone with a comparison."""
-    length = length or (rng.randint(2, 3) if easy else rng.randint(2, 6))
+    """2 to 6 comparisons, easy ones 1 to 3 (or `length`); the first questions ask the chain's last person, the others anyone with a comparison."""
+    length = length or (rng.randint(1, 3) if easy else rng.randint(2, 6))
     story, item = Story(rng, names or NAMES, length), rng.choice(ITEMS)
     sentences = [surface(rng, fact, item, held_out_wordings) for fact in story.facts.values()]
     rng.shuffle(sentences)
