@@ -34,7 +34,7 @@ internal static class PrecisionAdvisor
     /// <summary>A faster precision is taken only when it is faster by this factor than a more exact one.</summary>
     public const double WorthIt = 1.15;
 
-    // A precision whose logits are this far off does not work on this machine: 8-bit products overflow on processors without VNNI.
+    // A precision whose logits are this far off does not work on this machine: processors differ in which kernels the runtime has for them.
     private const double MostError = 0.5;
 
     // Models that fit in the caches of any machine gain nothing that a user would notice.

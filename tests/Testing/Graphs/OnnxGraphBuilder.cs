@@ -13,6 +13,9 @@ public sealed class OnnxGraphBuilder
     /// <summary>Element type f32.</summary>
     public const int F32 = 1;
 
+    /// <summary>Element type u8.</summary>
+    public const int U8 = 2;
+
     /// <summary>Element type i8.</summary>
     public const int I8 = 3;
 
@@ -43,6 +46,12 @@ public sealed class OnnxGraphBuilder
 
     /// <summary>Adds a constant of i64.</summary>
     public OnnxGraphBuilder Constant(string name, ReadOnlySpan<long> elements, params long[] shape) => Constant(name, I64, MemoryMarshal.AsBytes(elements), shape);
+
+    /// <summary>Adds a constant of i8.</summary>
+    public OnnxGraphBuilder Constant(string name, ReadOnlySpan<sbyte> elements, params long[] shape) => Constant(name, I8, MemoryMarshal.AsBytes(elements), shape);
+
+    /// <summary>Adds a constant of u8.</summary>
+    public OnnxGraphBuilder Constant(string name, ReadOnlySpan<byte> elements, params long[] shape) => Constant(name, U8, elements, shape);
 
     /// <summary>Adds a node of the standard domain.</summary>
     public OnnxGraphBuilder Node(string type, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes) =>
