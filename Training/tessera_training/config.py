@@ -80,8 +80,8 @@ class MixConfig:
 
 @dataclass
 class TrainConfig:
-    schedule: str = "minutes"  # "minutes": wall clock, "steps": optimizer steps
-    length: float = 60.0  # minutes or steps
+    schedule: str = "minutes"  # "minutes": wall clock, "steps": optimizer steps, "tokens": millions of tokens, alike on every machine
+    length: float = 60.0  # minutes, steps or millions of tokens
     decay_from: float = 0.65  # share of the run after which the learning rate falls linearly
     lr: float = 2e-3
     warmup_steps: int = 100
@@ -111,8 +111,8 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        if self.train.schedule not in ("minutes", "steps"):
-            raise ValueError(f"train.schedule: {self.train.schedule!r}, known are 'minutes' and 'steps'")
+        if self.train.schedule not in ("minutes", "steps", "tokens"):
+            raise ValueError(f"train.schedule: {self.train.schedule!r}, known are 'minutes', 'steps' and 'tokens'")
         if self.mix.strategy not in ("leading", "all", "curriculum", "poisson"):
             raise ValueError(f"mix.strategy: {self.mix.strategy!r}, known are 'leading', 'all', 'curriculum' and 'poisson'")
         if self.model.dim % self.model.heads or self.model.dim // self.model.heads % 16:
@@ -142,6 +142,27 @@ def load(path: str) -> Recipe:
     if recipe.tasks.exclude_prosqa:
         recipe.tasks.exclude_prosqa = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(path)), recipe.tasks.exclude_prosqa))
     return recipe
+
+
+def changed(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with `key=value` settings taken in, such as `mix.strategy=all` or `train.length=12`; values as in TOML, a bare word is text."""
+    values = dataclasses.asdict(recipe)
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found:
+            raise ValueError(f"setting {setting!r}: expected key=value")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *tables, last = key.strip().split(".")
+        place = values
+        for name in tables:
+            place = place.get(name) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or last not in place:
+            raise ValueError(f"setting {setting!r}: a recipe has no key {key.strip()!r}")
+        place[last] = value
+    return parse(values)
 
 
 def fill(kind: type, values: dict, where: str = ""):

@@ -2,7 +2,7 @@
 --out runs/walkback` (again with `--resume` to continue).
 
 Writes state.pt (for resuming), log.jsonl (a line per step) and checkpoint/ (Hugging Face layout). With schedule "minutes" the
-learning rate follows the wall clock, so a run ends on time however busy the machine is; "steps" is exactly repeatable.
+learning rate follows the wall clock, so a run ends on time however busy the machine is; "steps" and "tokens" are exactly repeatable.
 Several processes share a run (data parallel) under `python3 -m torch.distributed.run --nproc_per_node 2 -m tessera_training.train ...`
 (PyTorch 1.13 on Python 3.11 needs `--redirects 1 --tee 1` too): each draws its own batches, gradients are averaged.
 """
@@ -143,7 +143,8 @@ class Run:
     def progress(self) -> float:
         """Share of the run that is done, 0..1."""
         settings = self.recipe.train
-        return self.seconds / (60 * settings.length) if settings.schedule == "minutes" else self.step / settings.length
+        done = {"minutes": self.seconds / 60, "steps": self.step, "tokens": self.tokens / 1e6}
+        return done[settings.schedule] / settings.length
 
     def learning_rate(self) -> float:
         settings = self.recipe.train
@@ -251,7 +252,8 @@ def main() -> None:
     parser.add_argument("--codebook", help="codebook folder of a new run")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, help="overrides the recipe's seed")
-    parser.add_argument("--length", type=float, help="overrides train.length (minutes or steps)")
+    parser.add_argument("--length", type=float, help="overrides train.length (minutes, steps or millions of tokens)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="changes a key of a new run's recipe, such as mix.strategy=all")
     parser.add_argument("--warm", help="folder of a run whose weights a new run starts from")
     parser.add_argument("--weights", help="checkpoint folder whose weights, latents included, a new run starts from")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -264,7 +266,7 @@ def main() -> None:
     else:
         if not args.recipe or not args.codebook:
             parser.error("a new run needs --recipe and --codebook")
-        recipe = recipes.load(args.recipe)
+        recipe = recipes.changed(recipes.load(args.recipe), args.settings)
         recipe.seed = recipe.seed if args.seed is None else args.seed
         recipe.train.length = args.length or recipe.train.length
         codebook = Codebook.load(args.codebook)

@@ -1,0 +1,91 @@
+"""The same recipe under several settings, one run after the other, and a table of what came out:
+`python3 -m tessera_training.ablation --recipe recipes/ablation_mixing.toml --codebook runs/ablation/codebook --out runs/ablation --prosqa FILE`.
+
+A recipe's `mix.strategy` is varied unless `--vary KEY=A,B,C` names another key. A run that is there already is taken as it is, one that was
+interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+
+import torch
+
+from . import checkpoint, files, suites
+from . import config as recipes
+from .config import Recipe
+from .evaluate import evaluate
+from .generate import Mode
+from .suites import Suite
+from .train import Run, train
+from .vqvae import Codebook
+
+STRATEGIES = "mix.strategy=leading,all,curriculum,poisson"
+MODES = (Mode.LATENT, Mode.TEXT)
+
+
+def run_of(recipe: Recipe, setting: str, codebook: Codebook, folder: str) -> Run:
+    """The run of one setting, trained to its end."""
+    changed = recipes.changed(recipe, [setting])
+    changed.codebook.codes = codebook.config.codes
+    run = Run.open(folder) if os.path.exists(os.path.join(folder, "state.pt")) else Run(changed, codebook, folder)
+    if run.progress < 1:
+        train(run)
+    return run
+
+
+def row(setting: str, run: Run, measured: list[Suite]) -> dict:
+    """What one run reached: its tokens, and the evaluator's rows."""
+    result = evaluate(os.path.join(run.folder, "checkpoint"), measured, list(MODES), False, 1, 50)
+    return {"setting": setting, "tokens": run.tokens, "steps": run.step, "seed": run.recipe.seed, "rows": result["rows"]}
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: one line per setting and task, accuracy with its interval and mean generated tokens by mode."""
+    modes = [mode.value for mode in MODES]
+    lines = ["| setting | trained on (M tokens) | task | " + " | ".join(f"{mode}, % | tokens" for mode in modes) + " |",
+             "|---|---|---|" + "---|---|" * len(modes)]
+    for entry in rows:
+        for task in dict.fromkeys(found["task"] for found in entry["rows"]):
+            cells = []
+            for mode in modes:
+                found = next(found for found in entry["rows"] if (found["task"], found["mode"]) == (task, mode))
+                cells.append(f"{100 * found['accuracy']:.1f} ({100 * found['low']:.1f} - {100 * found['high']:.1f}) | {found['mean_tokens']:.1f}")
+            lines.append(f"| {entry['setting']} | {entry['tokens'] / 1e6:.1f} | {task} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def settings_of(vary: str) -> list[str]:
+    """`key=a,b` -> [`key=a`, `key=b`]."""
+    key, found, values = vary.partition("=")
+    if not found or not values:
+        raise ValueError(f"--vary {vary!r}: expected KEY=A,B,C")
+    return [f"{key}={value}" for value in values.split(",")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--codebook", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--vary", default=STRATEGIES, metavar="KEY=A,B,C")
+    parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
+    parser.add_argument("--count", type=int, default=300, help="cases of each task")
+    args = parser.parse_args()
+    recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
+    measured = suites.standard(args.prosqa, args.count, tuple(dict.fromkeys(recipe.tasks.names)))
+    if not measured:
+        raise ValueError("nothing to measure: ProsQA needs --prosqa")
+    torch.set_num_threads(recipe.threads)
+    rows = []
+    for setting in settings_of(args.vary):
+        print(f"{setting}, seed {recipe.seed}", flush=True)
+        rows.append(row(setting, run_of(recipe, setting, codebook, os.path.join(args.out, setting.replace("=", "-"))), measured))
+        checkpoint.write_json(os.path.join(args.out, "ablation.json"), {"recipe": args.recipe, "rows": rows})
+    with open(os.path.join(args.out, "ablation.md"), "w", encoding="utf-8") as file:
+        file.write(table(rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    files.run(main)

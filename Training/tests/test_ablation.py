@@ -1,0 +1,63 @@
+"""`python3 -m unittest tests.test_ablation`"""
+import os
+import tempfile
+import unittest
+
+import torch
+
+from tessera_training import ablation, config
+from tessera_training.suites import Suite, pronto_cases
+from tessera_training.tokenizer import Tokenizer, build
+from tessera_training.train import Run, train
+from tessera_training.vqvae import Codebook
+from tests import tiny
+
+
+def codebook(recipe) -> Codebook:
+    torch.manual_seed(0)
+    return Codebook(recipe.codebook, Tokenizer(build(recipe.codebook.codes, recipe.tasks.names)).text_size).eval()
+
+
+class AblationTests(unittest.TestCase):
+    def test_settings_change_a_recipe_or_say_what_is_wrong(self):
+        recipe = config.changed(tiny.recipe(), ["mix.strategy=poisson", "train.length=12", "tasks.names=[\"prosqa\"]", "name=other"])
+        self.assertEqual((recipe.mix.strategy, recipe.train.length, recipe.tasks.names, recipe.name), ("poisson", 12.0, ["prosqa"], "other"))
+        for setting, said in (("mix.strategy", "expected key=value"), ("mix.strateg=all", "no key 'mix.strateg'"), ("mix.strategy=none", "known are 'leading'"),
+                              ("seed.x=1", "no key 'seed.x'"), ("train.length=long", "train.length is 'long'")):
+            with self.assertRaisesRegex(ValueError, said):
+                config.changed(tiny.recipe(), [setting])
+        self.assertEqual(ablation.settings_of("mix.strategy=all,poisson"), ["mix.strategy=all", "mix.strategy=poisson"])
+        with self.assertRaisesRegex(ValueError, "--vary 'mix.strategy'"):
+            ablation.settings_of("mix.strategy")
+
+    def test_a_run_by_tokens_ends_when_it_has_seen_them(self):
+        recipe = tiny.recipe()
+        recipe.train.schedule, recipe.train.length = "tokens", 0.002
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(recipe, codebook(recipe), folder)
+            seen = []
+            while run.progress < 1:
+                seen.append(run.progress)
+                run.train_step()
+            self.assertGreaterEqual(run.tokens, 2000)
+            self.assertTrue(all(one < other for one, other in zip(seen, seen[1:])))
+
+    def test_each_setting_is_trained_once_and_has_its_line(self):
+        recipe = tiny.recipe()
+        recipe.tasks.names, recipe.train.length = ["prontoqa"], 2
+        measured = [Suite("prontoqa", pronto_cases(2), "test")]
+        with tempfile.TemporaryDirectory() as folder:
+            rows = []
+            for setting in ("mix.strategy=leading", "mix.strategy=all"):
+                run = ablation.run_of(recipe, setting, codebook(recipe), os.path.join(folder, setting))
+                again = ablation.run_of(recipe, setting, codebook(recipe), os.path.join(folder, setting))
+                self.assertEqual((run.step, again.step, again.recipe.mix.strategy), (2, 2, setting.split("=")[1]))
+                rows.append(ablation.row(setting, again, measured))
+        lines = ablation.table(rows).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertRegex(lines[2], r"^\| mix\.strategy=leading \| 0\.0 \| prontoqa \| \d+\.\d \(\d+\.\d - \d+\.\d\) \| \d+\.\d \| ")
+        self.assertEqual([row["mode"] for row in rows[0]["rows"]], ["latent", "text"])
+
+
+if __name__ == "__main__":
+    unittest.main()
