@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Tessera.Engine.Runtime;
 
 namespace Tessera.Engine.Kernels;
@@ -36,6 +37,7 @@ internal static unsafe class AttentionCall
             Capacity = (int)pastKey[2],
             Window = settings.Window,
             LastPositions = (int*)lengths.Data,
+            IsWide = settings.IsWide,
         };
         job.Scale = settings.Scale != 0 ? settings.Scale : 1 / MathF.Sqrt(job.HeadSize);
         job.IsFirst = job.Positions > 1 && job.Positions == *(int*)total.Data;
@@ -52,7 +54,7 @@ internal static unsafe class AttentionCall
     {
         var size = job.HeadSize;
         if (!AttentionOperator.Takes(size))
-            return $"heads of {size} elements; expected a multiple of {VectorMath.Width} up to {AttentionJob.MaxHeadSize}";
+            return $"heads of {size} elements; expected a multiple of {AttentionOperator.HeadSizeStep} up to {AttentionJob.MaxHeadSize}";
         job.Queries = (float*)query.Data;
         job.QueryStride = job.KeyStride = (nint)query[2];
         var (key, value) = (Input(context, AttentionInput.Key), Input(context, AttentionInput.Value));
@@ -135,12 +137,13 @@ internal static unsafe class AttentionCall
         var most = 0;
         for (var row = 0; row < job.Rows; row++)
             most = Math.Max(most, job.PastOf(row) + job.CountOf(row));
-        job.PackedLength = (most + PromptAttention.Keys - 1) & -PromptAttention.Keys;
+        var keysAtOnce = job.IsWide ? PromptAttention<Width512, Vector512<float>>.Keys : PromptAttention<Width256, Vector256<float>>.Keys;
+        job.PackedLength = (most + keysAtOnce - 1) & -keysAtOnce;
         var scratch = checked(pairs * job.PackedLength * job.HeadSize);
         job.PackedKeys = AttentionScratch.Keys(scratch);
         job.PlainValues = isByte ? AttentionScratch.Values(scratch) : null;
         Spread(ref job, context, isByte ? &PrepareBytes : &PrepareFloats, pairs, 4L * scratch);
-        Spread(ref job, context, &PromptTile, job.Rows * job.Heads * Tiles(job), Work(job));
+        Spread(ref job, context, &Tile, job.Rows * job.Heads * Tiles(job), Work(job));
     }
 
     /// <summary>Multiplications and additions of a call.</summary>
@@ -167,7 +170,7 @@ internal static unsafe class AttentionCall
         }
     }
 
-    private static int Tiles(in AttentionJob job) => (job.Positions + PromptAttention.Queries - 1) / PromptAttention.Queries;
+    private static int Tiles(in AttentionJob job) => (job.Positions + PromptTile.Queries - 1) / PromptTile.Queries;
 
     [UnmanagedCallersOnly]
     private static void DecodeFloats(void* state, nuint pair) => Decode<FloatElement>((AttentionJob*)state, (int)pair);
@@ -182,18 +185,36 @@ internal static unsafe class AttentionCall
     private static void PrepareBytes(void* state, nuint pair) => Prepare<ByteElement>((AttentionJob*)state, (int)pair);
 
     [UnmanagedCallersOnly]
-    private static void PromptTile(void* state, nuint index)
+    private static void Tile(void* state, nuint index)
     {
         var job = (AttentionJob*)state;
-        var (head, tile) = Math.DivRem((int)index, Tiles(*job));
-        PromptAttention.Run(*job, head / job->Heads, head % job->Heads, tile);
+        var (pair, tile) = Math.DivRem((int)index, Tiles(*job));
+        var (row, head) = Math.DivRem(pair, job->Heads);
+        if (job->IsWide)
+            PromptAttention<Width512, Vector512<float>>.Run(*job, row, head, tile);
+        else
+            PromptAttention<Width256, Vector256<float>>.Run(*job, row, head, tile);
     }
 
-    private static void Decode<T>(AttentionJob* job, int pair)
-        where T : struct, ICacheElement => DecodeAttention.Run<T>(*job, pair / job->KvHeads, pair % job->KvHeads);
+    private static void Decode<TElement>(AttentionJob* job, int pair)
+        where TElement : struct, ICacheElement
+    {
+        var (row, kvHead) = Math.DivRem(pair, job->KvHeads);
+        if (job->IsWide)
+            DecodeAttention<Width512, Vector512<float>>.Run<TElement>(*job, row, kvHead);
+        else
+            DecodeAttention<Width256, Vector256<float>>.Run<TElement>(*job, row, kvHead);
+    }
 
-    private static void Prepare<T>(AttentionJob* job, int pair)
-        where T : struct, ICacheElement => PromptAttention.Prepare<T>(*job, pair / job->KvHeads, pair % job->KvHeads);
+    private static void Prepare<TElement>(AttentionJob* job, int pair)
+        where TElement : struct, ICacheElement
+    {
+        var (row, kvHead) = Math.DivRem(pair, job->KvHeads);
+        if (job->IsWide)
+            PromptAttention<Width512, Vector512<float>>.Prepare<TElement>(*job, row, kvHead);
+        else
+            PromptAttention<Width256, Vector256<float>>.Prepare<TElement>(*job, row, kvHead);
+    }
 
     private static nint Invalid(string message) => OrtKernel.Error(OrtErrorCode.InvalidArgument, $"GroupQueryAttention: {message}");
 

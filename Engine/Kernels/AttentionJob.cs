@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace Tessera.Engine.Kernels;
 
@@ -38,7 +37,7 @@ internal unsafe struct AttentionJob
     public int* LastPositions;
     public float* Output;
 
-    /// <summary>Scratch for prompts: keys [row, kvHead, PackedLength / 16, element, 16].</summary>
+    /// <summary>Scratch for prompts: keys [row, kvHead, PackedLength / width, element, width].</summary>
     public float* PackedKeys;
 
     /// <summary>Scratch for prompts on a cache with scales: values [row, kvHead, PackedLength, element].</summary>
@@ -57,6 +56,9 @@ internal unsafe struct AttentionJob
     public int PackedLength;
     public float Scale;
 
+    /// <summary>Whether the kernels use vectors of 512 bits; else of 256.</summary>
+    public bool IsWide;
+
     /// <summary>Whether rows begin at position 0 and may be padded on the right.</summary>
     public bool IsFirst;
 
@@ -72,45 +74,59 @@ internal unsafe struct AttentionJob
     /// <summary>Index of the first element of a row's head in the cache.</summary>
     public readonly nint CacheIndex(int row, int kvHead) => (((nint)row * KvHeads) + kvHead) * Capacity * HeadSize;
 
+    /// <summary>Scales of a head's keys: [element]; null for a cache without.</summary>
+    public readonly float* KeyScalesOf(int kvHead) => KeyScales == null ? null : KeyScales + ((nint)kvHead * HeadSize);
+
+    /// <summary>Scales of a head's values: [element]; null for a cache without.</summary>
+    public readonly float* ValueScalesOf(int kvHead) => ValueScales == null ? null : ValueScales + ((nint)kvHead * HeadSize);
+
     /// <summary>A query, turned and scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void ReadQuery(int row, int index, int head, int position, float* target)
+    public readonly void ReadQuery<TWidth, TVector>(int row, int index, int head, int position, float* target)
+        where TWidth : struct, IVectorWidth<TVector>
+        where TVector : struct
     {
         var source = Queries + ((((nint)row * Positions) + index) * QueryStride) + ((nint)head * HeadSize);
-        Turn(source, position, target);
-        var scale = Vector512.Create(Scale);
-        for (var i = 0; i < HeadSize; i += VectorMath.Width)
-            (Vector512.Load(target + i) * scale).Store(target + i);
+        Turn<TWidth, TVector>(source, position, target);
+        var scale = TWidth.Create(Scale);
+        for (var i = 0; i < HeadSize; i += TWidth.Count)
+            TWidth.Store(TWidth.Multiply(TWidth.Load(target + i), scale), target + i);
     }
 
     /// <summary>Writes a new key, turned, and a new value into the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public readonly void Append<T>(int row, int index, int kvHead, int position)
-        where T : struct, ICacheElement
+    public readonly void Append<TWidth, TVector, TElement>(int row, int index, int kvHead, int position)
+        where TWidth : struct, IVectorWidth<TVector>
+        where TVector : struct
+        where TElement : struct, ICacheElement
     {
         var offset = ((((nint)row * Positions) + index) * KeyStride) + ((nint)kvHead * HeadSize);
         var target = CacheIndex(row, kvHead) + ((nint)position * HeadSize);
         var turned = stackalloc float[MaxHeadSize];
-        Turn(Keys + offset, position, turned);
-        Write<T>(turned, KeyScales, kvHead, KeyCache, target);
-        Write<T>(Values + offset, ValueScales, kvHead, ValueCache, target);
+        Turn<TWidth, TVector>(Keys + offset, position, turned);
+        Write<TWidth, TVector, TElement>(turned, KeyScalesOf(kvHead), KeyCache, target);
+        Write<TWidth, TVector, TElement>(Values + offset, ValueScalesOf(kvHead), ValueCache, target);
     }
 
-    private readonly void Write<T>(float* source, float* scales, int kvHead, void* cache, nint target)
-        where T : struct, ICacheElement
+    private readonly void Write<TWidth, TVector, TElement>(float* source, float* scales, void* cache, nint target)
+        where TWidth : struct, IVectorWidth<TVector>
+        where TVector : struct
+        where TElement : struct, ICacheElement
     {
-        for (var i = 0; i < HeadSize; i += VectorMath.Width)
+        for (var i = 0; i < HeadSize; i += TWidth.Count)
         {
-            var values = Vector512.Load(source + i);
+            var values = TWidth.Load(source + i);
             if (scales != null)
-                values /= Vector512.Load(scales + (kvHead * HeadSize) + i);
-            T.Store(values, cache, target + i);
+                values = TWidth.Divide(values, TWidth.Load(scales + i));
+            TElement.Store<TWidth, TVector>(values, cache, target + i);
         }
     }
 
-    private readonly void Turn(float* source, int position, float* target)
+    private readonly void Turn<TWidth, TVector>(float* source, int position, float* target)
+        where TWidth : struct, IVectorWidth<TVector>
+        where TVector : struct
     {
         var half = Cosines == null ? 0 : RotaryHalf;
-        VectorMath.Rotate(source, target, Cosines + ((nint)position * half), Sines + ((nint)position * half), half, HeadSize);
+        VectorMath<TWidth, TVector>.Rotate(source, target, Cosines + ((nint)position * half), Sines + ((nint)position * half), half, HeadSize);
     }
 }

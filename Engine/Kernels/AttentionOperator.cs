@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Engine.Runtime;
 
 namespace Tessera.Engine.Kernels;
@@ -16,8 +17,13 @@ internal static unsafe class AttentionOperator
     private const int OutputCount = 3;
     private const int FirstOptionalInput = 9;
 
-    private static readonly Lazy<OrtCustomDomain> FloatDomain = new(() => CreateDomain(&FloatInputType, &FloatOutputType));
-    private static readonly Lazy<OrtCustomDomain> ByteDomain = new(() => CreateDomain(&ByteInputType, &ByteOutputType));
+    // The runtime's kernel wants no others, and they fill vectors of every width.
+    public const int HeadSizeStep = 16;
+
+    private static readonly Lazy<OrtCustomDomain> WideFloats = new(() => CreateDomain(&FloatInputType, &FloatOutputType, &CreateWide));
+    private static readonly Lazy<OrtCustomDomain> WideBytes = new(() => CreateDomain(&ByteInputType, &ByteOutputType, &CreateWide));
+    private static readonly Lazy<OrtCustomDomain> Floats = new(() => CreateDomain(&FloatInputType, &FloatOutputType, &CreateNarrow));
+    private static readonly Lazy<OrtCustomDomain> Bytes = new(() => CreateDomain(&ByteInputType, &ByteOutputType, &CreateNarrow));
 
     private static readonly byte* Name = NativeText("GroupQueryAttention"u8);
     private static readonly byte* Provider = NativeText("CPUExecutionProvider"u8);
@@ -27,25 +33,30 @@ internal static unsafe class AttentionOperator
     /// <param name="cache">Type of keys and values.</param>
     public static OrtCustomDomain? For(int headSize, OrtElementType cache)
     {
-        // Without vectors of this width our loops gain nothing.
-        if (!Vector512.IsHardwareAccelerated || !Takes(headSize))
+        if (!Takes(headSize))
             return null;
-        return Of(cache);
+        if (Vector512.IsHardwareAccelerated)
+            return Of(cache, isWide: true);
+
+        // With narrower vectors our loops gain nothing.
+        return Vector256.IsHardwareAccelerated && Fma.IsSupported ? Of(cache, isWide: false) : null;
     }
 
-    /// <summary>Our kernels for a type of keys and values, on any machine; null where there are none.</summary>
-    internal static OrtCustomDomain? Of(OrtElementType cache) => cache switch
+    /// <summary>Our kernels for a type of keys and values, with vectors of 512 bits or of 256, on any machine; null where there are none.</summary>
+    internal static OrtCustomDomain? Of(OrtElementType cache, bool isWide) => cache switch
     {
-        OrtElementType.F32 => FloatDomain.Value,
-        OrtElementType.I8 => ByteDomain.Value,
+        OrtElementType.F32 => (isWide ? WideFloats : Floats).Value,
+        OrtElementType.I8 => (isWide ? WideBytes : Bytes).Value,
         _ => null,
     };
 
     /// <summary>Whether the kernels take heads of this size.</summary>
-    internal static bool Takes(long headSize) => headSize is > 0 and <= AttentionJob.MaxHeadSize && headSize % VectorMath.Width == 0;
+    internal static bool Takes(long headSize) => headSize is > 0 and <= AttentionJob.MaxHeadSize && headSize % HeadSizeStep == 0;
 
     private static OrtCustomDomain CreateDomain(
-        delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> inputType, delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> outputType)
+        delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> inputType,
+        delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> outputType,
+        delegate* unmanaged<OrtCustomOperator*, nint, nint, void**, nint> create)
     {
         // Lives as long as the process: sessions refer to it.
         var description = (OrtCustomOperator*)NativeMemory.AllocZeroed((nuint)sizeof(OrtCustomOperator));
@@ -60,7 +71,7 @@ internal static unsafe class AttentionOperator
         description->GetInputCharacteristic = &GetInputCharacteristic;
         description->GetOutputCharacteristic = &GetOutputCharacteristic;
         description->GetInputMemoryType = &GetMemoryType;
-        description->CreateKernelWithStatus = &Create;
+        description->CreateKernelWithStatus = create;
         description->ComputeWithStatus = &Compute;
         return new OrtCustomDomain("com.microsoft", description);
     }
@@ -116,9 +127,14 @@ internal static unsafe class AttentionOperator
         _ => OrtElementType.F32,
     };
 
-    /// <summary>Reads a node's attributes. A node that wants more than these kernels do is refused; the graph is then loaded without them.</summary>
     [UnmanagedCallersOnly]
-    private static nint Create(OrtCustomOperator* self, nint api, nint info, void** kernel)
+    private static nint CreateWide(OrtCustomOperator* self, nint api, nint info, void** kernel) => Create(info, isWide: true, kernel);
+
+    [UnmanagedCallersOnly]
+    private static nint CreateNarrow(OrtCustomOperator* self, nint api, nint info, void** kernel) => Create(info, isWide: false, kernel);
+
+    /// <summary>Reads a node's attributes. A node that wants more than these kernels do is refused; the graph is then loaded without them.</summary>
+    private static nint Create(nint info, bool isWide, void** kernel)
     {
         *kernel = null;
         var settings = new AttentionSettings
@@ -129,6 +145,7 @@ internal static unsafe class AttentionOperator
             Window = (int)Math.Max(0, OrtKernel.Integer(info, "local_window_size\0"u8, -1)),
             IsRotary = OrtKernel.Integer(info, "do_rotary\0"u8, 0) != 0,
             IsByte = OrtKernel.Integer(info, "kv_cache_bit_width\0"u8, 0) == 8,
+            IsWide = isWide,
         };
         var isPlain = OrtKernel.Number(info, "softcap\0"u8, 0) == 0
             && OrtKernel.Integer(info, "smooth_softmax\0"u8, 0) <= 0
@@ -189,4 +206,7 @@ internal struct AttentionSettings
     public float Scale;
     public bool IsRotary;
     public bool IsByte;
+
+    /// <summary>Whether vectors have 512 bits; else 256.</summary>
+    public bool IsWide;
 }

@@ -14,7 +14,9 @@ namespace Tessera.Engine.Tests.Kernels;
 /// <param name="IsPacked">Whether queries, keys and values are one input.</param>
 /// <param name="IsByte">Whether the cache has 8 bits.</param>
 /// <param name="Rotary">Whether keys and queries are turned.</param>
-public sealed record AttentionShape(int Heads, int KvHeads, int Size, int Window = 0, bool IsPacked = true, bool IsByte = false, bool Rotary = true)
+/// <param name="IsWide">Whether our kernels compute with vectors of 512 bits, which every machine can, some slowly; else of 256.</param>
+public sealed record AttentionShape(
+    int Heads, int KvHeads, int Size, int Window = 0, bool IsPacked = true, bool IsByte = false, bool Rotary = true, bool IsWide = false)
 {
     /// <summary>Numbers of one position: its queries, keys and values.</summary>
     public int Width => (Heads + (2 * KvHeads)) * Size;
@@ -37,7 +39,7 @@ internal sealed class AttentionNode : IDisposable
         var path = Describe(shape, attributes).Save(folder[$"{Guid.NewGuid():N}.onnx"]);
         using var options = new OrtSessionOptions(threads);
         if (isOurs)
-            options.AddOperators(AttentionOperator.Of(shape.IsByte ? OrtElementType.I8 : OrtElementType.F32)!);
+            options.AddOperators(AttentionOperator.Of(shape.IsByte ? OrtElementType.I8 : OrtElementType.F32, shape.IsWide)!);
         _session = new OrtSession(path, options);
         _caches = [.. Enumerable.Range(0, 2).Select(_ => OrtValue.Allocate([Rows, shape.KvHeads, Capacity, shape.Size], shape.IsByte ? OrtElementType.I8 : OrtElementType.F32))];
         foreach (var cache in _caches)

@@ -1,4 +1,5 @@
-using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Engine.Execution;
 using Tessera.Engine.Kernels;
 using Tessera.Engine.Runtime;
@@ -10,17 +11,20 @@ public sealed class AttentionOperatorTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<AttentionShape> Shapes =>
+    private static readonly AttentionShape[] AnyWidth =
     [
-        new AttentionShape(4, 4, 32),
-        new AttentionShape(4, 4, 32, IsByte: true),
-        new AttentionShape(4, 2, 16),
-        new AttentionShape(6, 2, 48, Window: 9),
-        new AttentionShape(2, 1, 64, IsPacked: false),
-        new AttentionShape(2, 2, 128, Window: 20, IsPacked: false, IsByte: true),
-        new AttentionShape(2, 2, 32, Rotary: false),
-        new AttentionShape(1, 1, 80, IsByte: true),
+        new(4, 4, 32),
+        new(4, 4, 32, IsByte: true),
+        new(4, 2, 16),
+        new(6, 2, 48, Window: 9),
+        new(2, 1, 64, IsPacked: false),
+        new(2, 2, 128, Window: 20, IsPacked: false, IsByte: true),
+        new(2, 2, 32, Rotary: false),
+        new(1, 1, 80, IsByte: true),
     ];
+
+    public static TheoryData<AttentionShape> Shapes =>
+        [.. AnyWidth, .. AnyWidth.Select(shape => shape with { IsWide = true })];
 
     public void Dispose() => _folder.Dispose();
 
@@ -146,6 +150,16 @@ public sealed class AttentionOperatorTests : IDisposable
     [InlineData(24, OrtElementType.F32)]
     [InlineData(512, OrtElementType.F32)]
     public void For_ShapesThatOurKernelsDoNotTake_GivesNone(int size, OrtElementType cache) => Assert.Null(AttentionOperator.For(size, cache));
+
+    [Fact]
+    public void For_ThisMachine_GivesTheWidestVectorsThatItHas()
+    {
+        var expected = Vector512.IsHardwareAccelerated ? AttentionOperator.Of(OrtElementType.F32, isWide: true)
+            : Avx2.IsSupported && Fma.IsSupported ? AttentionOperator.Of(OrtElementType.F32, isWide: false)
+            : null;
+
+        Assert.Same(expected, AttentionOperator.For(headSize: 32, OrtElementType.F32));
+    }
 
     private static float[] Inputs(AttentionShape shape, int positions, int seed)
     {
