@@ -5,6 +5,7 @@ using Tessera.Bench.Peers;
 
 var root = new RootCommand("Measures Tessera's engine against named peers and limits")
 {
-    EngineCommand.Create(), AllocationsCommand.Create(), PeerCommand.Create(), PeerCommand.CreateSide(), ExportCommand.Create(), ExportCommand.CreateLoad(), QualityCommand.Create(),
+    EngineCommand.Create(), CallsCommand.Create(), AllocationsCommand.Create(), PeerCommand.Create(), PeerCommand.CreateSide(), ExportCommand.Create(), ExportCommand.CreateLoad(),
+    QualityCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Tessera.Engine;
 using Tessera.Engine.Execution;
+using Tessera.Engine.Execution.Devices;
 using Tessera.Models;
 
 namespace Tessera.Bench.Timing;
@@ -14,15 +15,26 @@ internal sealed class OnnxModel : ITimedModel
     private int _sequences;
     private int _position;
 
-    /// <summary>Loads the package.</summary>
+    /// <summary>Loads a package's decoder as the engine does.</summary>
     public OnnxModel(string package, int threads, int maxSequences)
+        : this(ModelPackage.Load(package), maxSequences, loaded => LoadRunner(loaded, threads, maxSequences))
     {
-        var loaded = ModelPackage.Load(package);
-        _runner = OnnxModels.Load(loaded, new EngineOptions { MaxSlots = maxSequences, Threads = threads, Device = OnnxModels.DeviceOf(loaded.Manifest) }, out var codebook);
-        codebook?.Dispose();
+    }
+
+    private OnnxModel(ModelPackage loaded, int maxSequences, Func<ModelPackage, IModelRunner> load)
+    {
+        _runner = load(loaded);
         _idLimit = loaded.Vocabulary.ThinkId;
         _ids = [.. Enumerable.Range(0, maxSequences).Select(_ => new int[_runner.MaxPositions])];
     }
+
+    /// <summary>Loads a package's decoder for the processor with the runtime's own attention.</summary>
+    public static OnnxModel WithRuntimesAttention(string package, int threads, int maxSequences) => new(ModelPackage.Load(package), maxSequences, loaded =>
+    {
+        var options = new EngineOptions { MaxSlots = maxSequences, Threads = threads };
+        var device = new HostDevice(threads, options.SpinMicroseconds, ownKernels: false);
+        return new OnnxModelRunner(loaded.DecoderPath, loaded.Manifest.Architecture, loaded.Vocabulary.PadId, options, loaded.Manifest.Precision.Kv, device);
+    });
 
     /// <summary>By how many positions each sequence is shorter than the one before: 0 = all of one length.</summary>
     public int Stagger { get; set; }
@@ -73,6 +85,14 @@ internal sealed class OnnxModel : ITimedModel
 
     /// <inheritdoc/>
     public void Dispose() => _runner.Dispose();
+
+    private static IModelRunner LoadRunner(ModelPackage loaded, int threads, int maxSequences)
+    {
+        var options = new EngineOptions { MaxSlots = maxSequences, Threads = threads, Device = OnnxModels.DeviceOf(loaded.Manifest) };
+        var runner = OnnxModels.Load(loaded, options, out var codebook);
+        codebook?.Dispose();
+        return runner;
+    }
 
     private void Forget()
     {

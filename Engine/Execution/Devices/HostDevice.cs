@@ -6,7 +6,8 @@ namespace Tessera.Engine.Execution.Devices;
 /// <summary>The processor: the graph reads and writes the host's own memory, so nothing is copied, and every decode call has just the wanted rows.</summary>
 /// <param name="threads">Threads of one run; 0 = the machine's cores.</param>
 /// <param name="spinMicroseconds">How long a waiting thread spins inside a run; 0 = not at all.</param>
-internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModelDevice
+/// <param name="ownKernels">Whether our kernels compute the attention where they can; else the runtime's, to compare them.</param>
+internal sealed class HostDevice(int threads, int spinMicroseconds = 0, bool ownKernels = true) : IModelDevice
 {
     private readonly OrtRunOptions _runOptions = new();
     private OrtSession? _session;
@@ -22,7 +23,7 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0) : IModel
 
     /// <inheritdoc/>
     public OrtSession Load(string path, int headSize, OrtElementType kv) =>
-        _session = GraphLoader.LoadDecoder(path, headSize, kv, threads, spinMicroseconds);
+        _session = ownKernels ? GraphLoader.LoadDecoder(path, headSize, kv, threads, spinMicroseconds) : GraphLoader.Load(path, threads, spinMicroseconds);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => KvMemory.Reserve(byteCount);
