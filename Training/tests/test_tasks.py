@@ -194,6 +194,18 @@ class Arithmetic(unittest.TestCase):
         for length in range(2, 7):
             self.assertAlmostEqual(lengths.count(length) / len(lengths), 0.2, delta=0.06)
 
+    def test_fork_rate_says_how_many_problems_have_a_branch(self):
+        def share(rate: float) -> float:
+            source, found = load_sources(["arithmetic"], fork_rate=rate)[0], 0
+            for seed in range(300):
+                sources = [sentence.split()[-1] for sentence in source.make(random.Random(seed), 1, False).facts.rstrip(".").split(". ")]
+                found += len(set(sources)) < len(sources)
+            return found / 300
+
+        self.assertEqual(share(1.0), 1.0)
+        self.assertLess(share(0.0), 0.2)  # two given counts end in the same word, too
+        self.assertGreater(share(0.9), share(0.35) + 0.3)
+
     def test_names_of_training_and_held_out_names_are_apart(self):
         self.assertFalse(set(arithmetic.NAMES) & set(arithmetic.HELD_OUT_NAMES))
         self.assertGreaterEqual(len(arithmetic.HELD_OUT_NAMES), 12)

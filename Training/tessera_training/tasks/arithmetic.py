@@ -77,7 +77,7 @@ def surface(rng: random.Random, fact: Fact, item: str, held_out: bool) -> str:
 class Story:
     """Facts by person, with every person's count."""
 
-    def __init__(self, rng: random.Random, names: list[str], length: int) -> None:
+    def __init__(self, rng: random.Random, names: list[str], length: int, fork_rate: float) -> None:
         names = rng.sample(names, length + 5)
         self.facts: dict[str, Fact] = {}
         self.values: dict[str, int] = {}
@@ -86,7 +86,7 @@ class Story:
         for source, person in zip(self.chain, self.chain[1:]):
             self._compared(rng, person, source)
         spare = iter(names[length + 1:])
-        if rng.random() < FORK_RATE:
+        if rng.random() < fork_rate:
             self._compared(rng, next(spare), rng.choice(self.chain[:-1]))
         if rng.random() < TAIL_RATE:
             self._compared(rng, next(spare), self.chain[-1])
@@ -133,10 +133,10 @@ def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Qu
 
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out_wordings: bool = False,
-                 names: list[str] | None = None) -> Problem:
+                 names: list[str] | None = None, fork_rate: float = FORK_RATE) -> Problem:
     """2 to 6 comparisons, easy ones 1 to 3 (or `length`); the first questions ask the chain's last person, the others anyone with a comparison."""
     length = length or (rng.randint(1, 3) if easy else rng.randint(2, 6))
-    story, item = Story(rng, names or NAMES, length), rng.choice(ITEMS)
+    story, item = Story(rng, names or NAMES, length, fork_rate), rng.choice(ITEMS)
     sentences = [surface(rng, fact, item, held_out_wordings) for fact in story.facts.values()]
     rng.shuffle(sentences)
     others = [person for person in story.facts if story.depth(person) > 0]
