@@ -76,6 +76,41 @@ class ProsQa(unittest.TestCase):
         self.assertGreater(retried, 30)
         self.assertEqual(repeated, 0)
 
+    def test_retries_take_edges_that_no_walk_has_taken(self):
+        rng, again = random.Random(4), 0
+        for _ in range(500):
+            graph = prosqa.sample_graph(rng, 28, 3, 6)
+            steps = prosqa.walk_back_steps(rng, graph, graph.root, graph.target, graph.other, True, dead_end_rate=0.5)
+            taken: dict[int, set[tuple[int, int]]] = {}
+            ended: dict[int, set[int]] = {}
+            start = None
+            for parent, child in steps:
+                if start is None:
+                    start, walk, before = child, [], taken.setdefault(child, set())
+                walk.append((parent, child))
+                if graph.parents[parent]:
+                    continue
+                names = {p for p in graph.persons if graph.distance[p][start] < prosqa.UNREACHED}
+                if before and names - ended.setdefault(start, set()):
+                    again += 1
+                    self.assertTrue(any(edge not in before for edge in walk), (before, walk))
+                    self.assertNotIn(parent, ended[start])
+                before.update(walk)
+                ended.setdefault(start, set()).add(parent)
+                start = None
+        self.assertGreater(again, 20)
+
+    def test_a_walk_again_goes_where_none_went(self):
+        class Graph:  # 4 has the parents 2 and 3, these the persons 0 and 1; 0 is behind both
+            parents = [[], [], [0], [0, 1], [2, 3]]
+            persons = [0, 1]
+            distance = [[0, 99, 1, 1, 2], [99, 0, 99, 1, 2]]
+
+        first = {(2, 4), (0, 2)}
+        for seed in range(20):
+            self.assertEqual(prosqa.walk_again(random.Random(seed), Graph, 4, first, {0}), [(3, 4), (1, 3)])
+            self.assertEqual(prosqa.walk_again(random.Random(seed), Graph, 4, first | {(3, 4), (1, 3)}, {1})[-1][0], 0)
+
     def test_varied_prompts_tell_the_same_graph(self):
         rng, source, lower = random.Random(10), load_sources(["prosqa"], variant_rate=1.0)[0], 0
         forms = set()

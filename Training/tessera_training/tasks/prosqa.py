@@ -143,33 +143,53 @@ def walk_back(rng: random.Random, graph: Graph, start: int, towards: int | None)
     return edges
 
 
+def walk_again(rng: random.Random, graph: Graph, start: int, used: set[tuple[int, int]], ended: set[int]) -> list[tuple[int, int]]:
+    """Another walk from `start`: at every node an edge that no walk from there has taken, while there is one.
+
+    That rule needs no planning, only the trace so far. It can lead to a name where an earlier walk `ended` while another is left: then
+    another draw of the rule, and after many a shortest way to one that is left.
+    """
+    left = [p for p in graph.persons if graph.distance[p][start] < UNREACHED and p not in ended]
+    for _ in range(30):
+        edges, node = [], start
+        while graph.parents[node]:
+            parents = graph.parents[node]
+            parent = rng.choice([p for p in parents if (p, node) not in used] or parents)
+            edges.append((parent, node))
+            node = parent
+        if node in left or not left:
+            return edges
+    return walk_back(rng, graph, start, rng.choice(left))
+
+
 def walk_back_steps(rng: random.Random, graph: Graph, entity: int, target: int, other: int, target_first: bool,
                     dead_end_rate: float = 0.15) -> list[tuple[int, int]]:
     """Candidates are tried in turn until a walk ends at the entity.
 
-    Of the walks from the target, `2 * dead_end_rate` go to a wrong name where there is one, so that retries are learned. No walk from a
-    candidate ends at a name that an earlier one ended at while another name is left: a greedy reader that repeated a walk would never end.
+    Of the first walks from the target, `2 * dead_end_rate` go to a wrong name where there is one, so that retries are learned; retries take edges
+    not taken yet (`walk_again`). No walk from a candidate ends at a name that an earlier one ended at while another name is left: a greedy
+    reader that repeated a walk would never end.
     """
     steps: list[tuple[int, int]] = []
-    turn_is_target = target_first
-    wrong = [p for p in graph.persons if p != entity and graph.distance[p][target] < UNREACHED]
-    ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
-    left = list(ends)
+    start, resting = (target, other) if target_first else (other, target)
+    used: dict[int, set[tuple[int, int]]] = {target: set(), other: set()}
+    ended: dict[int, set[int]] = {target: set(), other: set()}
     while True:
-        if turn_is_target:
-            astray = wrong and rng.random() < 2 * dead_end_rate
-            towards = wrong.pop(rng.randrange(len(wrong))) if astray else entity
-            walk = walk_back(rng, graph, target, towards)
+        if used[start]:
+            walk = walk_again(rng, graph, start, used[start], ended[start])
+        elif start == target:
+            wrong = [p for p in graph.persons if p != entity and graph.distance[p][target] < UNREACHED]
+            walk = walk_back(rng, graph, target, rng.choice(wrong) if wrong and rng.random() < 2 * dead_end_rate else entity)
         else:
-            left = left or list(ends)
-            near = min(graph.distance[p][other] for p in left)
-            end = rng.choice([p for p in left if graph.distance[p][other] == near] if rng.random() < 0.7 else left)
-            left.remove(end)
-            walk = walk_back(rng, graph, other, end)
+            ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
+            near = min(graph.distance[p][other] for p in ends)
+            walk = walk_back(rng, graph, other, rng.choice([p for p in ends if graph.distance[p][other] == near] if rng.random() < 0.7 else ends))
         steps += walk
         if walk[-1][0] == entity:
             return steps
-        turn_is_target = not turn_is_target
+        used[start].update(walk)
+        ended[start].add(walk[-1][0])
+        start, resting = resting, start
 
 
 def forward_steps(rng: random.Random, graph: Graph, entity: int, target: int) -> list[tuple[int, int]]:
