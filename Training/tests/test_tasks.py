@@ -213,6 +213,22 @@ class Arithmetic(unittest.TestCase):
                     self.assertEqual(arithmetic.brute_force(problem.facts, count.split()[0]), int(count.split()[2].rstrip(".")))
                 self.assertEqual(words[-1] if words[0] == "Start" else words[0], question.text.split()[-2])
 
+    def test_every_comparison_follows_the_person_it_compares_with(self):
+        source, returns = load_sources(["arithmetic"], fork_rate=1.0)[0], 0
+        for seed in range(100):
+            question = source.make(random.Random(seed), 1, False).questions[0]
+            latest, met = None, set()
+            for who in question.steps[::2]:
+                words = who.strip().rstrip(".").split()
+                if words[0] == "Start":
+                    latest = words[2]
+                    returns += latest in met
+                else:
+                    self.assertEqual(words[3], latest)  # a latent need only tell the next person
+                    latest = words[0]
+                met.add(latest)
+        self.assertGreater(returns, 30)
+
     def test_chain_lengths_are_spread_and_wordings_are_held_out(self):
         rng, lengths, pairs = random.Random(13), [], {False: set(), True: set()}
         for held_out in (False, True):

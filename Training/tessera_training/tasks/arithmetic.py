@@ -2,7 +2,8 @@
 
 A chain of 2 to 6 comparisons (1 to 3 in easy problems) leads from a person with a given count to the asked one; distractors hang off the chain, off the asked
 person, or form a chain of their own. The steps work forward and in pairs: who comes next ("Tom depends on Leo.") and what follows
-("Tom has 5."). At a fork the steps take any branch, so dead ends and returns are part of the training, and no planning is needed.
+("Tom has 5."). At a fork the steps take any branch, so dead ends and returns are part of the training, and no planning is needed. A return says
+where it goes on ("Start with Leo.") and from what ("Leo has 9."): a latent that names the next person alone would not tell whose count comes first.
 Every count is 0..99, one token. Print some: `python3 -m tessera_training.tasks --task arithmetic`.
 
 Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others.
@@ -125,8 +126,12 @@ class Story:
 
 def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Question:
     steps: list[str] = []
+    latest = None
     for person in story.order(rng, asked):
         source = story.facts[person].source
+        if source is not None and source != latest:  # back from a branch that led nowhere
+            steps += [f" Start with {source}.", f" {source} has {story.values[source]}."]
+        latest = person
         steps.append(f" Start with {person}." if source is None else f" {person} depends on {source}.")
         steps.append(f" {person} has {story.values[person]}.")
     return Question(f" How many {item} does {asked} have?", tuple(steps), f" {story.values[asked]}", story.depth(asked))
