@@ -109,7 +109,7 @@ def generalisation(count: int) -> list[Suite]:
         Suite("prosqa, unseen template", reworded(prosqa_cases(count), *any_of), "'Any X is a Y.'"),
         Suite("prontoqa, six hops", pronto_cases(count, hop_count=6), "training has 1 to 5"),
         Suite("prontoqa, unseen template", reworded(pronto_cases(count), *any_of), "'Any X is a Y.' for the sentences with 'Every' and 'Each'"),
-        Suite("arithmetic, seven comparisons", arithmetic_cases(count, length=7), "training has 2 to 6"),
+        Suite("arithmetic, seven comparisons", arithmetic_cases(count, length=7), "training has 1 to 6"),
         Suite("arithmetic, held-out names", arithmetic_cases(count, names=arithmetic.HELD_OUT_NAMES), "names of the other tasks, never in arithmetic training"),
         Suite("arithmetic, no branch", arithmetic_cases(count, fork_rate=0.0), "no person of the chain has a second one depending on it"),
         Suite("arithmetic, a branch", arithmetic_cases(count, fork_rate=1.0), "one person of the chain has: half of the traces go there first and come back"),
