@@ -75,23 +75,23 @@ def leading(count: int, step_count: int) -> tuple[bool, ...]:
 
 
 def planned_row(tokenizer: Tokenizer, question: Question, chunks: list[tuple[int, ...]], latents: list[int],
-                plan: tuple[bool, ...] | None) -> tuple[list[int], tuple[int, int]]:
-    """Ids from the question to `<eos>`, and where the last chunk is in them: (first, end), empty without reasoning.
+                plan: tuple[bool, ...] | None) -> tuple[list[int], list[tuple[int, int]]]:
+    """Ids from the question to `<eos>`, and where each chunk is in them: (first, end); none without reasoning.
 
     `plan` says of every chunk whether its latent stands for it; neighbours share one span. None means answer-only.
     """
     ids = tokenizer.encode(question.text) + [tokenizer.think]
-    first, in_span = len(ids), False
+    spans, in_span = [], False
     for text, latent, replaced in zip(chunks, latents, plan or ()):
         if replaced != in_span:
             ids.append(tokenizer.bo_latent if replaced else tokenizer.eo_latent)
             in_span = replaced
         first = len(ids)
         ids += [latent] if replaced else text
-    end = len(ids)
+        spans.append((first, len(ids)))
     if in_span:
         ids.append(tokenizer.eo_latent)
-    return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos], (first, end)
+    return ids + [tokenizer.end_think] + tokenizer.encode(question.answer) + [tokenizer.eos], spans
 
 
 def row(tokenizer: Tokenizer, question: Question, latents: list[int], replaced: int | None) -> list[int]:
@@ -142,7 +142,7 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
     """One branch per question; rows of a batch are alike in length, so that padding stays small."""
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
-    rows, starts, spans = [], [], []
+    rows, starts, spans, skipped = [], [], [], []  # spans: the last chunk of each row; skipped: chunks without loss
     recalls: dict[int, list[int]] = {}  # row -> its labels
     for problem in problems:
         for question in problem.questions:
@@ -151,11 +151,13 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
                 rows.append(ids)
                 starts.append(0)
                 spans.append((1, 1))
+                skipped.append([])
                 continue
             latents = coder.latents(question)
-            ids, span = planned_row(tokenizer, question, coder.chunks(question), latents, draw_plan(rng, mix, len(latents), long_batch, progress))
+            ids, places = planned_row(tokenizer, question, coder.chunks(question), latents, draw_plan(rng, mix, len(latents), long_batch, progress))
             rows.append(ids)
-            spans.append(span)
+            spans.append(places[-1] if places else (1, 1))
+            skipped.append([places[step] for step in question.unlearned] if len(places) == len(question.steps) else [])
             starts.append(len(tokenizer.encode(question.text)) + 1)
     width = -(-max(map(len, prompts)) // 16) * 16
     length = -(-max(map(len, rows)) // 8) * 8
@@ -173,6 +175,8 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
             continue
         labels[index, start - 1:len(ids) - 1] = tensor[start:]
         weights[index, first - 1:end - 1] = last_step_weight
+        for begin, past in skipped[index]:
+            labels[index, begin - 1:past - 1] = IGNORED
     shape = (len(problems), -1, length)
     return MixedBatch(prompt_tensor, torch.tensor([len(ids) for ids in prompts]), branches.view(shape), labels.view(shape),
                       weights.view(shape))

@@ -46,8 +46,8 @@ def pronto_cases(count: int, seed: int = HELD_OUT_SEED, hop_count: int = prontoq
 
 def arithmetic_cases(count: int, seed: int = HELD_OUT_SEED, length: int | None = None, names: list[str] | None = None,
                      held_out_wordings: bool = True, fork_rate: float = arithmetic.FORK_RATE) -> tuple[Case, ...]:
-    """Questions for the last person of the chain, in wordings that training never shows."""
-    return _cases(lambda rng: arithmetic.make_problem(rng, 1, False, length, held_out_wordings, names, fork_rate), count, seed)
+    """Questions for the last person of the chain, in wordings that training never shows and among persons who never met there."""
+    return _cases(lambda rng: arithmetic.make_problem(rng, 1, False, length, held_out_wordings, names or arithmetic.NAMES, fork_rate), count, seed)
 
 
 def prosqa_cases(count: int, seed: int = HELD_OUT_SEED, node_count: int = 28, min_hops: int = 3, max_hops: int = 6,
@@ -110,10 +110,12 @@ def generalisation(count: int) -> list[Suite]:
         Suite("prontoqa, six hops", pronto_cases(count, hop_count=6), "training has 1 to 5"),
         Suite("prontoqa, unseen template", reworded(pronto_cases(count), *any_of), "'Any X is a Y.' for the sentences with 'Every' and 'Each'"),
         Suite("arithmetic, seven comparisons", arithmetic_cases(count, length=7), "training has 1 to 6"),
-        Suite("arithmetic, held-out names", arithmetic_cases(count, names=arithmetic.HELD_OUT_NAMES), "names of the other tasks, never in arithmetic training"),
+        Suite("arithmetic, unknown names", arithmetic_cases(count, names=arithmetic.UNKNOWN_NAMES), "names that no training shows, spelled in bytes"),
+        Suite("arithmetic, lower case", tuple(Case(case.prompt.lower(), case.answer) for case in arithmetic_cases(count)), "a small share of training prompts"),
         Suite("arithmetic, no branch", arithmetic_cases(count, fork_rate=0.0), "no person of the chain has a second one depending on it"),
         Suite("arithmetic, a branch", arithmetic_cases(count, fork_rate=1.0), "one person of the chain has: half of the traces go there first and come back"),
-        Suite("arithmetic, training wordings", arithmetic_cases(count, held_out_wordings=False), "control: wordings that training shows"),
+        Suite("arithmetic, training wordings", arithmetic_cases(count, names=arithmetic.NAME_GROUPS[0], held_out_wordings=False),
+              "control: wordings that training shows, among persons who met there"),
         Suite("arithmetic, unseen template", tuple(Case(arithmetic.turned_around(case.prompt), case.answer) for case in arithmetic_cases(count)),
               "'Against Leo, Tom has 4 more.' instead of 'Tom has 4 more than Leo.'"),
     ]

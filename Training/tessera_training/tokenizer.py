@@ -28,7 +28,7 @@ SPLIT_PATTERN = "|".join((
     r" ?[A-Za-z]+ (?:has|owns|keeps)(?= [0-9h])",  # a person with the verb of a comparison
     r" [1-9] (?:(?:more|fewer|less) than|in excess of|short of|times as many as|times the number of)(?![A-Za-z])",
     r" half (?:as many as|the number of)(?![A-Za-z])",
-    r" ?(?:depends on|Start with|How many)(?![A-Za-z])",
+    r" ?(?:depends on|Start with|[Hh]ow many)(?![A-Za-z])",
     r" have\?",
     r" (?:is|are)(?: not)?(?: an?)?(?![A-Za-z])",
     r" ?[A-Za-z]+p(?=us(?:es)?(?![A-Za-z]))",  # stem of a made-up noun
@@ -63,9 +63,14 @@ def names() -> list[str]:
     return list(dict.fromkeys([*common.PERSONS, *arithmetic.NAMES]))
 
 
+def spellings(name: str) -> list[str]:
+    """A person's name as prompts and steps write it: in either case, with and without a space before it."""
+    return [" " + name, name, " " + name.lower(), name.lower()]
+
+
 def synonyms() -> dict[str, str]:
     """Words that start close to another one, beside mere spelling variants: a person with a verb, a phrase of the same meaning."""
-    table = {f"{space}{name} {verb}": f" {name}" for name in names() for verb in arithmetic.VERBS for space in (" ", "")}
+    table = {f"{spelling} {verb}": f" {name}" for name in names() for spelling in spellings(name) for verb in arithmetic.VERBS}
     for kind, phrases in arithmetic.PHRASES.items():
         for phrase in phrases[1:]:
             if kind == "half":
@@ -73,8 +78,8 @@ def synonyms() -> dict[str, str]:
             else:
                 table |= {f" {amount} {phrase}": f" {amount} {phrases[0]}" for amount in range(1, arithmetic.MAX_AMOUNT + 1)}
     for name in names():
-        table |= {name: f" {name}", f" {name.lower()}": f" {name}", name.lower(): f" {name}"}
-    return table
+        table |= {spelling: f" {name}" for spelling in spellings(name)[1:]}
+    return table | {" how many": " How many", "How many": " How many"}
 
 
 def words(tasks: Iterable[str] = ()) -> list[str]:
@@ -85,8 +90,8 @@ def words(tasks: Iterable[str] = ()) -> list[str]:
         found += [" " + stem, " " + stem.capitalize(), stem.capitalize()]
         found += [stem]
     for name in names():
-        found += [" " + name, name, " " + name.lower(), name.lower()]
-        found += [space + name + " " + verb for verb in arithmetic.VERBS for space in (" ", "")]
+        found += spellings(name)
+        found += [spelling + " " + verb for verb in arithmetic.VERBS for spelling in spellings(name)]
     found += [" " + word for word in prontoqa.PROPERTIES]
     found += ["us", "us.", "us?", "us,", "us or", "uses", "uses."]
     found += [ending + verb for ending, verbs in (
@@ -97,7 +102,7 @@ def words(tasks: Iterable[str] = ()) -> list[str]:
     found += [f" {amount} {phrase}" for kind in ("more", "fewer", "times") for phrase in arithmetic.PHRASES[kind]
               for amount in range(1, arithmetic.MAX_AMOUNT + 1)]
     found += [" " + phrase for phrase in arithmetic.PHRASES["half"]]
-    found += [" " + word for word in (*arithmetic.ITEMS, "depends on", "Start with", "How many", "does", "have?")] + ["How many"]
+    found += [" " + word for word in (*arithmetic.ITEMS, "depends on", "Start with", "How many", "how many", "does", "have?")] + ["How many"]
     found += [text for number in range(100) for text in (f" {number}", str(number))]
     if "maze" in tasks:
         found += ["There", *(" " + word for word in maze.WORDS)]

@@ -7,7 +7,7 @@ import unittest
 import torch
 
 from tessera_training import checkpoint, safetensors_file
-from tessera_training.carry_over import carry_over, shares
+from tessera_training.carry_over import carry_over, shares, text_rows
 from tessera_training.from_package import restore
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run
@@ -49,19 +49,36 @@ class CarryOverTests(unittest.TestCase):
             old.codes.copy_(vectors[:24])
         turned = copy.deepcopy(old)
         turned.codes.copy_(old.codes.flip(0))  # the same codes under other numbers
-        share = shares(old, turned, recipe, tokenizer, 60)
+        share = shares(old, turned, recipe, tokenizer, tokenizer, 60)
         used = (share == 1.0).any(1)
         self.assertGreater(int(used.sum()), 1)
         for code in used.nonzero()[:, 0].tolist():
             self.assertEqual(share[code].argmax().item(), 23 - code)
         torch.testing.assert_close(share.sum(1), torch.ones(24))
 
+    def test_tokens_keep_their_rows_and_new_spellings_take_those_of_their_word(self):
+        known = build(4)
+        words = known["model"]["vocab"]
+        lost = {"ĠtomĠhas", "Ġ3"}  # Ġ is a space
+        kept = [word for word in words if word not in lost]
+        known["model"]["vocab"] = {word: index for index, word in enumerate(kept)}
+        for token in known["added_tokens"][2:]:
+            token["id"] -= len(words) - len(kept)
+        before, after = Tokenizer(known), Tokenizer(build(4))
+        rows = text_rows(before, after)
+        self.assertEqual(len(rows), after.first_latent)
+        for index, row in enumerate(rows):
+            token = after.token(index)
+            expected = {"ĠtomĠhas": "ĠTom", "Ġ3": None}.get(token, token)
+            self.assertEqual(None if row is None else before.token(row), expected, token)
+        self.assertEqual(rows[after.think], before.think)
+
     def test_rows_of_latents_are_weighted_means_and_others_stay(self):
         tensors = {"model.embed_tokens.weight": torch.arange(10.0).view(5, 2), "model.norm.weight": torch.ones(2),
                    "model.ngram_embeddings.1.weight": torch.ones(5, 2)}
-        carried = carry_over(tensors, torch.tensor([[0.25, 0.75]]), 3)
-        self.assertEqual(carried["model.embed_tokens.weight"].tolist(), [[0, 1], [2, 3], [4, 5], [7.5, 8.5]])
-        self.assertEqual(carried["model.ngram_embeddings.1.weight"].shape, (4, 2))
+        carried = carry_over(tensors, [0, 2, 1, None, 2], torch.tensor([[0.25, 0.75]]), 3)
+        self.assertEqual(carried["model.embed_tokens.weight"].tolist(), [[0, 1], [4, 5], [2, 3], [2, 3], [4, 5], [7.5, 8.5]])
+        self.assertEqual(carried["model.ngram_embeddings.1.weight"].shape, (6, 2))
         self.assertIs(carried["model.norm.weight"], tensors["model.norm.weight"])
 
 

@@ -15,7 +15,7 @@ from tessera_training.generate import Grammar, Mode, Phase, generate
 from tessera_training.mix import IGNORED, StepCoder, draw_plan, leading, mixed_batch, planned_row, recall_row, row
 from tessera_training.reference import record
 from tessera_training.refine_vqvae import refine
-from tessera_training.tasks import Question, load_sources
+from tessera_training.tasks import Problem, Question, load_sources
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run, train
 from tessera_training.train_vqvae import train as train_codebook
@@ -109,9 +109,25 @@ class MixTests(unittest.TestCase):
             ((False, True, False), first + "<boLatent><latent_1><eoLatent>" + third, third),
             ((True, False, True), "<boLatent><latent_3><eoLatent>" + second + "<boLatent><latent_4><eoLatent>", "<latent_4>"),
         ):
-            ids, (start, end) = planned_row(tokenizer, question, [tuple(tokenizer.encode(step)) for step in question.steps], latents, plan)
+            ids, spans = planned_row(tokenizer, question, [tuple(tokenizer.encode(step)) for step in question.steps], latents, plan)
             self.assertEqual(tokenizer.decode(ids), f"{question.text}<think>{reasoning}</think>{question.answer}<eos>")
-            self.assertEqual(tokenizer.decode(ids[start:end]), last)
+            self.assertEqual("".join(tokenizer.decode(ids[start:end]) for start, end in spans[-1:]), last)
+            self.assertEqual(len(spans), 0 if plan is None else 3)
+
+    def test_wrong_turns_are_context_without_loss(self):
+        tokenizer, recipe = Tokenizer(build(24)), tiny.recipe()
+        question = Question(" Is Tom a lempus or numpus?", (" Every gorpus is a lempus.", " Rex is a gorpus.", " Every impus is a lempus.", " Tom is a impus."),
+                            " Tom is a lempus.", 2, frozenset({0}))
+        coder = StepCoder(Codebook(recipe.codebook, tokenizer.text_size), tokenizer)
+        recipe.mix.recall_rate, recipe.mix.full_rate = 0.0, 1.0
+        for long_batch, text_rate, taught in ((True, 1.0, "".join(question.steps[1:])), (False, 0.0, None)):
+            recipe.mix.text_rate = text_rate
+            batch = mixed_batch(random.Random(1), [Problem("prosqa", "Tom is a impus.", (question,))], tokenizer, coder, recipe.mix, long_batch)
+            labels = [label for label in batch.labels.flatten().tolist() if label != IGNORED]
+            if taught is None:  # latents of steps 1 to 3 between the delimiters
+                self.assertEqual(labels[:5], [tokenizer.bo_latent, *coder.latents(question)[1:], tokenizer.eo_latent])
+            else:
+                self.assertEqual(tokenizer.decode(labels), f"{taught}</think>{question.answer}<eos>")
 
     def test_strategies_replace_what_they_say(self):
         rng, mix = random.Random(4), tiny.recipe().mix

@@ -6,17 +6,19 @@ person, or form a chain of their own. The steps work forward and in pairs: who c
 where it goes on ("Start with Leo.") and from what ("Leo has 9."): a latent that names the next person alone would not tell whose count comes first.
 Every count is 0..99, one token. Print some: `python3 -m tessera_training.tasks --task arithmetic`.
 
-Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others.
+Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others. Persons: a training
+problem takes its persons from one of `NAME_GROUPS`, test problems from both, so that names meet there that never met in training.
 """
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from .common import PERSONS, Problem, Question
+from .common import PERSONS, Problem, Question, lower_case
 
-NAMES = "Ann Ben Dan Eve Ian Joy Kim Leo Mia Ned Pam Zoe".split()
-HELD_OUT_NAMES = [name for name in PERSONS if name not in NAMES]  # never in arithmetic training, known from the other tasks
+NAME_GROUPS = ("Ann Ben Dan Eve Ian Joy Kim Leo Mia Ned Pam Zoe".split(), PERSONS)  # a training problem has names of one group alone
+NAMES = [name for group in NAME_GROUPS for name in group]
+UNKNOWN_NAMES = "Abe Cal Dot Eli Gus Hal Ida Jan Lou Meg Nan Otto Roy".split()  # in no task's training and not in the vocabulary
 ITEMS = "apples books cards coins eggs pens shells stamps".split()
 VERBS = ("has", "owns", "keeps")
 PHRASES = {
@@ -138,15 +140,19 @@ def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Qu
 
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out_wordings: bool = False,
-                 names: list[str] | None = None, fork_rate: float = FORK_RATE) -> Problem:
-    """2 to 6 comparisons, easy ones 1 to 3 (or `length`); the first questions ask the chain's last person, the others anyone with a comparison."""
+                 names: list[str] | None = None, fork_rate: float = FORK_RATE, variant_rate: float = 0.0) -> Problem:
+    """2 to 6 comparisons, easy ones 1 to 3 (or `length`); the first questions ask the chain's last person, the others anyone with a comparison.
+
+    `names` are those to draw from, without them those of one group; `variant_rate` of the prompts are in lower case.
+    """
     length = length or (rng.randint(1, 3) if easy else rng.randint(2, 6))
-    story, item = Story(rng, names or NAMES, length, fork_rate), rng.choice(ITEMS)
+    story, item = Story(rng, names or rng.choice(NAME_GROUPS), length, fork_rate), rng.choice(ITEMS)
     sentences = [surface(rng, fact, item, held_out_wordings) for fact in story.facts.values()]
     rng.shuffle(sentences)
     others = [person for person in story.facts if story.depth(person) > 0]
     asked = [story.chain[-1] if index < max(1, question_count // 2) else rng.choice(others) for index in range(question_count)]
-    return Problem("arithmetic", " ".join(sentences), tuple(make_question(rng, story, item, person) for person in asked))
+    problem = Problem("arithmetic", " ".join(sentences), tuple(make_question(rng, story, item, person) for person in asked))
+    return lower_case(problem) if variant_rate and rng.random() < variant_rate else problem
 
 
 def one_step_guess(prompt: str) -> int:

@@ -31,6 +31,7 @@ class Question:
     steps: tuple[str, ...]  # reasoning, one sentence group per step, each starts with a space
     answer: str  # starts with a space
     hop_count: int
+    unlearned: frozenset[int] = frozenset()  # steps that are context alone: a wrong turn that later ones recover from
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa
     known = {
         "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded, dead_end_rate, variant_rate).make),
         "prontoqa": lambda: TaskSource("prontoqa", partial(prontoqa.make_problem, variant_rate=variant_rate)),
-        "arithmetic": lambda: TaskSource("arithmetic", partial(arithmetic.make_problem, fork_rate=arithmetic.FORK_RATE if fork_rate is None else fork_rate),
-                                         prompt_factor=3),
+        "arithmetic": lambda: TaskSource("arithmetic", partial(arithmetic.make_problem, variant_rate=variant_rate,
+                                                               fork_rate=arithmetic.FORK_RATE if fork_rate is None else fork_rate), prompt_factor=3),
         "maze": lambda: TaskSource("maze", maze.make_problem, prompt_factor=2),
     }
     unknown = [name for name in names if name not in known]

@@ -2,8 +2,8 @@
 
 Graphs follow the published generator (docs in Training/README.md). The steps are *walk-back* steps: from the first
 listed candidate back to a name, parent by parent; when that name is not the asked one, from the other candidate, and
-so on in turn. Every line is an edge of the prompt. The released step order (one shortest path, forward) is
-`step_order="forward"`. Print some: `python3 -m tessera_training.tasks --task prosqa`.
+so on in turn; a second try of a candidate says again the step after which it takes another way. Every line is an edge of the prompt. The released
+step order (one shortest path, forward) is `step_order="forward"`. Print some: `python3 -m tessera_training.tasks --task prosqa`.
 """
 from __future__ import annotations
 
@@ -143,53 +143,85 @@ def walk_back(rng: random.Random, graph: Graph, start: int, towards: int | None)
     return edges
 
 
-def walk_again(rng: random.Random, graph: Graph, start: int, used: set[tuple[int, int]], ended: set[int]) -> list[tuple[int, int]]:
-    """Another walk from `start`: at every node an edge that no walk from there has taken, while there is one.
+class Search:
+    """A walk-back trace as it grows: edges (parent, child) of the walks so far, and what a reader of them knows."""
 
-    That rule needs no planning, only the trace so far. It can lead to a name where an earlier walk `ended` while another is left: then
-    another draw of the rule, and after many a shortest way to one that is left.
-    """
-    left = [p for p in graph.persons if graph.distance[p][start] < UNREACHED and p not in ended]
-    for _ in range(30):
-        edges, node = [], start
-        while graph.parents[node]:
-            parents = graph.parents[node]
-            parent = rng.choice([p for p in parents if (p, node) not in used] or parents)
+    def __init__(self, rng: random.Random, graph: Graph, entity: int) -> None:
+        self.rng, self.graph, self.entity = rng, graph, entity
+        self.steps: list[tuple[int, int]] = []
+        self.taken: set[tuple[int, int]] = set()
+        self.trails: dict[int, list[tuple[int, int]]] = {}  # by candidate: the edges of its walks
+
+    @property
+    def found(self) -> bool:
+        return bool(self.steps) and self.steps[-1][0] == self.entity
+
+    def _untaken(self, node: int) -> list[int]:
+        return [p for p in self.graph.parents[node] if (p, node) not in self.taken]
+
+    def _take(self, candidate: int, edges: list[tuple[int, int]]) -> None:
+        self.steps += edges
+        self.taken.update(edges)
+        self.trails.setdefault(candidate, []).extend(edges)
+
+    def walk(self, candidate: int, towards: int) -> None:
+        """The first walk of a candidate: a shortest way to the person `towards`."""
+        self._take(candidate, walk_back(self.rng, self.graph, candidate, towards))
+
+    def resume(self, candidate: int) -> bool:
+        """Another walk of a candidate, from the latest node of its trail that has a parent nobody went to; false when there is none.
+
+        The edge that led to that node is said again, so that the trace names where it goes on. From there the walk takes edges not taken yet
+        while there are any, of these one that leads to the entity if one does.
+        """
+        for again in reversed(self.trails[candidate]):
+            if self._untaken(again[0]):
+                self.steps.append(again)
+                node = again[0]
+                break
+        else:
+            node = candidate
+            if not self._untaken(node):
+                return False
+        edges = []
+        while self.graph.parents[node]:
+            parents = self._untaken(node) or self.graph.parents[node]
+            right = [p for p in parents if self.graph.distance[self.entity][p] < UNREACHED]
+            parent = self.rng.choice(right or parents)
             edges.append((parent, node))
+            self.taken.add(edges[-1])
             node = parent
-        if node in left or not left:
-            return edges
-    return walk_back(rng, graph, start, rng.choice(left))
+        self._take(candidate, edges)
+        return True
 
 
 def walk_back_steps(rng: random.Random, graph: Graph, entity: int, target: int, other: int, target_first: bool,
                     dead_end_rate: float = 0.15) -> list[tuple[int, int]]:
-    """Candidates are tried in turn until a walk ends at the entity.
+    """Candidates are tried in turn until a walk ends at the entity; a second walk of a candidate goes on where the last one had a choice (`Search.resume`).
 
-    Of the first walks from the target, `2 * dead_end_rate` go to a wrong name where there is one, so that retries are learned; retries take edges
-    not taken yet (`walk_again`). No walk from a candidate ends at a name that an earlier one ended at while another name is left: a greedy
-    reader that repeated a walk would never end.
+    Of the first walks from the target, `2 * dead_end_rate` go to a wrong name where there is one, so that recovery is learned.
     """
-    steps: list[tuple[int, int]] = []
+    search = Search(rng, graph, entity)
     start, resting = (target, other) if target_first else (other, target)
-    used: dict[int, set[tuple[int, int]]] = {target: set(), other: set()}
-    ended: dict[int, set[int]] = {target: set(), other: set()}
     while True:
-        if used[start]:
-            walk = walk_again(rng, graph, start, used[start], ended[start])
+        ends = [p for p in graph.persons if graph.distance[p][start] < UNREACHED]
+        if start in search.trails:
+            search.resume(start)
         elif start == target:
-            wrong = [p for p in graph.persons if p != entity and graph.distance[p][target] < UNREACHED]
-            walk = walk_back(rng, graph, target, rng.choice(wrong) if wrong and rng.random() < 2 * dead_end_rate else entity)
+            wrong = [p for p in ends if p != entity]
+            search.walk(target, rng.choice(wrong) if wrong and rng.random() < 2 * dead_end_rate else entity)
         else:
-            ends = [p for p in graph.persons if graph.distance[p][other] < UNREACHED]
             near = min(graph.distance[p][other] for p in ends)
-            walk = walk_back(rng, graph, other, rng.choice([p for p in ends if graph.distance[p][other] == near] if rng.random() < 0.7 else ends))
-        steps += walk
-        if walk[-1][0] == entity:
-            return steps
-        used[start].update(walk)
-        ended[start].add(walk[-1][0])
+            search.walk(other, rng.choice([p for p in ends if graph.distance[p][other] == near] if rng.random() < 0.7 else ends))
+        if search.found:
+            return search.steps
         start, resting = resting, start
+
+
+def wrong_turns(graph: Graph, entity: int, steps: list[tuple[int, int]]) -> frozenset[int]:
+    """Steps of a walk back that leave the entity's descendants: a dead end on purpose, which a model should recover from and not imitate."""
+    reached = graph.distance[entity]
+    return frozenset(index for index, (parent, child) in enumerate(steps) if reached[child] < UNREACHED <= reached[parent])
 
 
 def forward_steps(rng: random.Random, graph: Graph, entity: int, target: int) -> list[tuple[int, int]]:
@@ -232,6 +264,7 @@ def make_question(rng: random.Random, graph: Graph, names: list[str], entity: in
         steps=tuple(" " + edge_sentence(names, a, b, persons) for a, b in steps),
         answer=f" {names[entity]} is a {names[target]}.",
         hop_count=graph.distance[entity][target],
+        unlearned=wrong_turns(graph, entity, steps),
     )
 
 
