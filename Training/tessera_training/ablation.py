@@ -1,7 +1,8 @@
 """The same recipe under several settings, one run after the other, and a table of what came out:
 `python3 -m tessera_training.ablation --recipe recipes/ablation_mixing.toml --codebook runs/ablation/codebook --out runs/ablation --prosqa FILE`.
 
-A recipe's `mix.strategy` is varied unless `--vary KEY=A,B,C` names another key. A run that is there already is taken as it is, one that was
+A recipe's `mix.strategy` is varied unless `--vary KEY=A,B,C` names another key; `--vary seed=0,1,2` repeats a recipe, and the table then ends with mean and spread
+over the seeds. A run that is there already is taken as it is, one that was
 interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder.
 """
 from __future__ import annotations
@@ -52,7 +53,22 @@ def table(rows: list[dict]) -> str:
                 found = next(found for found in entry["rows"] if (found["task"], found["mode"]) == (task, mode))
                 cells.append(f"{100 * found['accuracy']:.1f} ({100 * found['low']:.1f} - {100 * found['high']:.1f}) | {found['mean_tokens']:.1f}")
             lines.append(f"| {entry['setting']} | {entry['tokens'] / 1e6:.1f} | {task} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + spreads(rows)) + "\n"
+
+
+def spreads(rows: list[dict]) -> list[str]:
+    """Lines with the mean over seeds of each task and mode, smallest and largest in brackets; none where something else was varied."""
+    if len(rows) < 2 or not all(entry["setting"].startswith("seed=") for entry in rows):
+        return []
+    lines = []
+    for task in dict.fromkeys(found["task"] for found in rows[0]["rows"]):
+        cells = []
+        for mode in MODES:
+            found = [row for entry in rows for row in entry["rows"] if (row["task"], row["mode"]) == (task, mode.value)]
+            accuracies = [100 * row["accuracy"] for row in found]
+            cells.append(f"{sum(accuracies) / len(found):.1f} ({min(accuracies):.1f} to {max(accuracies):.1f}) | {sum(row['mean_tokens'] for row in found) / len(found):.1f}")
+        lines.append(f"| mean of {len(rows)} seeds | {sum(entry['tokens'] for entry in rows) / len(rows) / 1e6:.1f} | {task} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def settings_of(vary: str) -> list[str]:

@@ -46,6 +46,24 @@ class RmsNorm(nn.Module):
         return x * scale * self.weight.to(x.dtype)
 
 
+class SwiGlu(torch.autograd.Function):
+    """`F.silu(gate) * up` of the fused [.., 2 * mlp_dim]; keeps the sigmoid, which autograd of `F.silu` computes again (a third of the time in bf16)."""
+
+    @staticmethod
+    def forward(context, gate_up: torch.Tensor) -> torch.Tensor:
+        gate, up = gate_up.chunk(2, -1)
+        sigmoid = torch.sigmoid(gate)
+        silu = gate * sigmoid
+        context.save_for_backward(up, sigmoid, silu)
+        return silu * up
+
+    @staticmethod
+    def backward(context, gradient: torch.Tensor) -> torch.Tensor:
+        up, sigmoid, silu = context.saved_tensors
+        slope = torch.addcmul(silu, silu, sigmoid, value=-1).add_(sigmoid)  # of silu: sigmoid + silu * (1 - sigmoid)
+        return torch.cat([slope.mul_(up).mul_(gradient), silu * gradient], -1)
+
+
 class Block(nn.Module):
     """Weights of one layer; query, key and value are fused, as are gate and up."""
 
@@ -120,8 +138,7 @@ class TesseraLlama(nn.Module):
             q, k, v = block.qkv(block.norm1(x)).view(count, length, 3, heads, head_dim).permute(2, 0, 3, 1, 4)
             mixed = attend(layer, rotate(q, cos, sin) * head_dim ** -0.5, rotate(k, cos, sin), v)
             x = x + block.o(mixed.transpose(1, 2).reshape(count, length, dim))
-            gate, up = block.gate_up(block.norm2(x)).chunk(2, -1)
-            x = x + block.down(F.silu(gate) * up)
+            x = x + block.down(SwiGlu.apply(block.gate_up(block.norm2(x))))
         return x
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

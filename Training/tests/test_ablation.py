@@ -58,6 +58,17 @@ class AblationTests(unittest.TestCase):
         self.assertRegex(lines[2], r"^\| mix\.strategy=leading \| 0\.0 \| prontoqa \| \d+\.\d \(\d+\.\d - \d+\.\d\) \| \d+\.\d \| ")
         self.assertEqual([row["mode"] for row in rows[0]["rows"]], ["latent", "text"])
 
+    def test_seeds_end_with_mean_and_spread(self):
+        def entry(seed: int, latent: float, text: float) -> dict:
+            rows = [{"task": "prosqa", "mode": mode, "accuracy": accuracy, "low": 0.0, "high": 1.0, "mean_tokens": 10.0 + seed}
+                    for mode, accuracy in (("latent", latent), ("text", text))]
+            return {"setting": f"seed={seed}", "tokens": 2_000_000, "rows": rows}
+
+        rows = [entry(0, 0.96, 0.9), entry(1, 0.98, 0.93), entry(2, 0.97, 0.93)]
+        self.assertEqual(ablation.table(rows).splitlines()[-1], "| mean of 3 seeds | 2.0 | prosqa | 97.0 (96.0 to 98.0) | 11.0 | 92.0 (90.0 to 93.0) | 11.0 |")
+        self.assertEqual(ablation.spreads(rows[:1]), [])
+        self.assertEqual(ablation.spreads([rows[0], rows[1] | {"setting": "mix.strategy=all"}]), [])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -7,7 +7,7 @@ import torch
 
 from tessera_training import checkpoint, safetensors_file
 from tessera_training.init import latent_aliases, spelling_aliases, structured_init
-from tessera_training.model import GenerationState, ModelShape, TesseraLlama
+from tessera_training.model import GenerationState, ModelShape, SwiGlu, TesseraLlama
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.vqvae import Codebook
 from tests import tiny
@@ -20,6 +20,15 @@ def model(ngrams: int = 3, vocab: int = 60, tied: bool = True) -> TesseraLlama:
         torch.nn.init.normal_(block.o.weight, std=0.2)
         torch.nn.init.normal_(block.down.weight, std=0.2)
     return made.eval()
+
+
+class SwiGluTests(unittest.TestCase):
+    def test_value_and_gradient_are_those_of_autograd(self):
+        torch.manual_seed(0)
+        fused = torch.randn(3, 5, 8, dtype=torch.double, requires_grad=True)
+        gate, up = fused.chunk(2, -1)
+        torch.testing.assert_close(SwiGlu.apply(fused), torch.nn.functional.silu(gate) * up)
+        self.assertTrue(torch.autograd.gradcheck(SwiGlu.apply, (fused,)))
 
 
 class ModelTests(unittest.TestCase):
