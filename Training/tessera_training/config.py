@@ -20,6 +20,7 @@ class TaskConfig:
     step_order: str = "walk_back"  # ProsQA only; "forward" is the released order
     exclude_prosqa: str = ""  # released file whose graphs are never drawn; a recipe file names it relative to itself
     dead_end_rate: float = 0.15  # ProsQA walks that go to a wrong name first: twice this share
+    trap_rate: float = 0.0  # ProsQA graphs in which a walk back from the right candidate can end at a wrong name, beside those that are so by chance
     fork_rate: float = 0.35  # arithmetic problems in which a person of the chain has a second one depending on it; tests have 0.35
     variant_rate: float = 0.0  # of the prompts: other surface forms, a third of them in lower case
 

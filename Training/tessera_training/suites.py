@@ -45,9 +45,9 @@ def pronto_cases(count: int, seed: int = HELD_OUT_SEED, hop_count: int = prontoq
 
 
 def arithmetic_cases(count: int, seed: int = HELD_OUT_SEED, length: int | None = None, names: list[str] | None = None,
-                     held_out_wordings: bool = True, fork_rate: float = arithmetic.FORK_RATE) -> tuple[Case, ...]:
-    """Questions for the last person of the chain, in wordings that training never shows and among persons who never met there."""
-    return _cases(lambda rng: arithmetic.make_problem(rng, 1, False, length, held_out_wordings, names or arithmetic.NAMES, fork_rate), count, seed)
+                     held_out: bool = True, fork_rate: float = arithmetic.FORK_RATE) -> tuple[Case, ...]:
+    """Questions for the last person of the chain, in wordings that training never shows, with comparisons between persons whom it never compares."""
+    return _cases(lambda rng: arithmetic.make_problem(rng, 1, False, length, held_out, names, fork_rate), count, seed)
 
 
 def prosqa_cases(count: int, seed: int = HELD_OUT_SEED, node_count: int = 28, min_hops: int = 3, max_hops: int = 6,
@@ -55,6 +55,19 @@ def prosqa_cases(count: int, seed: int = HELD_OUT_SEED, node_count: int = 28, mi
     """Generated graphs, the generator's own question."""
     maker = prosqa.ProblemMaker(variant_rate=variant_rate, node_count=node_count, min_hops=min_hops, max_hops=max_hops)
     return _cases(lambda rng: maker.make(rng, 1, False), count, seed)
+
+
+def dead_end_cases(count: int, seed: int = HELD_OUT_SEED) -> tuple[Case, ...]:
+    """ProsQA problems in which a walk back from the right candidate can end at a wrong name."""
+    maker = prosqa.ProblemMaker()
+
+    def make(rng: random.Random) -> Problem:
+        while True:
+            problem = maker.make(rng, 1, False)
+            if len(prosqa.persons_behind(problem.facts, problem.questions[0].answer.split()[-1].rstrip("."))) > 1:
+                return problem
+
+    return _cases(make, count, seed)
 
 
 def released(path: str, limit: int | None = None) -> Suite:
@@ -87,7 +100,7 @@ def standard(prosqa_path: str | None, count: int, tasks: tuple[str, ...] = ("pro
                             majority(cases)))
     if "arithmetic" in tasks:
         cases = arithmetic_cases(count)
-        suites.append(Suite("arithmetic", cases, f"generated, 2 to 6 comparisons, held-out wordings, seed {HELD_OUT_SEED}; one-step shortcut "
+        suites.append(Suite("arithmetic", cases, f"generated, 2 to 6 comparisons, held-out wordings and pairs of names, seed {HELD_OUT_SEED}; one-step shortcut "
                             f"{100 * last_comparison(cases):.1f} %", last_comparison(cases)))
     return suites
 
@@ -105,7 +118,8 @@ def generalisation(count: int) -> list[Suite]:
     any_of = (("Every ", "Any "), ("Each ", "Any "))
     return [
         Suite("prosqa, larger graphs", prosqa_cases(count, node_count=36, min_hops=6, max_hops=8), "36 nodes before pruning, 6 to 8 hops; training has 28 and 3 to 6"),
-        Suite("prosqa, forms of training's minority", prosqa_cases(count, variant_rate=1.0), "several sentence forms, a third in lower case: 8 % of training prompts"),
+        Suite("prosqa, dead ends", dead_end_cases(count), "a walk back from the right candidate can end at a wrong name, as in few of the released problems"),
+        Suite("prosqa, forms of training's minority", prosqa_cases(count, variant_rate=1.0), "several sentence forms, a third in lower case: 12 % of training prompts"),
         Suite("prosqa, unseen template", reworded(prosqa_cases(count), *any_of), "'Any X is a Y.'"),
         Suite("prontoqa, six hops", pronto_cases(count, hop_count=6), "training has 1 to 5"),
         Suite("prontoqa, unseen template", reworded(pronto_cases(count), *any_of), "'Any X is a Y.' for the sentences with 'Every' and 'Each'"),
@@ -114,8 +128,7 @@ def generalisation(count: int) -> list[Suite]:
         Suite("arithmetic, lower case", tuple(Case(case.prompt.lower(), case.answer) for case in arithmetic_cases(count)), "a small share of training prompts"),
         Suite("arithmetic, no branch", arithmetic_cases(count, fork_rate=0.0), "no person of the chain has a second one depending on it"),
         Suite("arithmetic, a branch", arithmetic_cases(count, fork_rate=1.0), "one person of the chain has: half of the traces go there first and come back"),
-        Suite("arithmetic, training wordings", arithmetic_cases(count, names=arithmetic.NAME_GROUPS[0], held_out_wordings=False),
-              "control: wordings that training shows, among persons who met there"),
+        Suite("arithmetic, training wordings", arithmetic_cases(count, held_out=False), "control: wordings that training shows, between persons whom it compares"),
         Suite("arithmetic, unseen template", tuple(Case(arithmetic.turned_around(case.prompt), case.answer) for case in arithmetic_cases(count)),
               "'Against Leo, Tom has 4 more.' instead of 'Tom has 4 more than Leo.'"),
     ]

@@ -111,6 +111,26 @@ class ProsQa(unittest.TestCase):
         forward = prosqa.make_question(rng, graph, prosqa.assign_names(rng, graph), graph.root, graph.target, graph.other, "forward")
         self.assertEqual(forward.unlearned, frozenset())
 
+    def test_trap_rate_says_how_often_a_walk_back_can_end_at_a_wrong_name(self):
+        for rate, low, high in ((0.0, 0.02, 0.15), (0.4, 0.33, 0.55), (1.0, 1.0, 1.0)):
+            source, rng = load_sources(["prosqa"], trap_rate=rate)[0], random.Random(2)
+            traps = 0
+            for _ in range(200):
+                problem = source.make(rng, 1, False)
+                traps += len(prosqa.persons_behind(problem.facts, problem.questions[0].answer.split()[-1].rstrip("."))) > 1
+            self.assertTrue(low <= traps / 200 <= high, (rate, traps))
+
+    def test_persons_behind_a_concept_are_read_from_the_prompt(self):
+        facts = "Tom is a lempus. Every lempus is a numpus. Rex is a gorpus. Every gorpus is a numpus. Sam is a impus."
+        self.assertEqual(prosqa.persons_behind(facts, "numpus"), {"Tom", "Rex"})
+        self.assertEqual(prosqa.persons_behind(facts, "impus"), {"Sam"})
+        for case in suites.dead_end_cases(5):
+            facts, _, _ = case.prompt.partition(" Is ")
+            person, concept = case.answer.strip().rstrip(".").split(" is a ")
+            behind = prosqa.persons_behind(facts, concept)
+            self.assertIn(person, behind)
+            self.assertGreater(len(behind), 1)
+
     def test_varied_prompts_tell_the_same_graph(self):
         rng, source, lower = random.Random(10), load_sources(["prosqa"], variant_rate=1.0)[0], 0
         forms = set()
@@ -188,7 +208,7 @@ class Arithmetic(unittest.TestCase):
     def test_answers_follow_from_the_sentences_and_fit_one_token(self):
         rng = random.Random(11)
         for index in range(300):
-            problem = arithmetic.make_problem(rng, 4, False, held_out_wordings=index % 2 == 0)
+            problem = arithmetic.make_problem(rng, 4, False, held_out=index % 2 == 0)
             for question in problem.questions:
                 asked = question.text.split()[-2]
                 self.assertEqual(arithmetic.brute_force(problem.facts, asked), int(question.answer))
@@ -233,7 +253,7 @@ class Arithmetic(unittest.TestCase):
         rng, lengths, pairs = random.Random(13), [], {False: set(), True: set()}
         for held_out in (False, True):
             for _ in range(300):
-                problem = arithmetic.make_problem(rng, 1, False, held_out_wordings=held_out)
+                problem = arithmetic.make_problem(rng, 1, False, held_out=held_out)
                 lengths.append(problem.questions[0].hop_count)
                 for sentence in problem.facts.rstrip(".").split(". "):
                     for phrase in (p for phrases in arithmetic.PHRASES.values() for p in phrases):
@@ -257,18 +277,21 @@ class Arithmetic(unittest.TestCase):
         self.assertLess(share(0.0), 0.2)  # two given counts end in the same word, too
         self.assertGreater(share(0.9), share(0.35) + 0.3)
 
-    def test_training_problems_take_their_names_from_one_group(self):
-        rng, seen = random.Random(3), set()
-        for _ in range(60):
-            names = {sentence.split()[0] for sentence in arithmetic.make_problem(rng, 1, False).facts.rstrip(".").split(". ")}
-            groups = [index for index, group in enumerate(arithmetic.NAME_GROUPS) if names & set(group)]
-            self.assertEqual(len(groups), 1)
-            seen |= names
-        self.assertGreater(len(seen), 25)
-        mixed = [len({name in arithmetic.NAME_GROUPS[0] for name in (words.split()[0] for words in case.prompt.split(" How many")[0].split(". "))})
-                 for case in suites.arithmetic_cases(60)]
-        self.assertGreater(mixed.count(2), 50)
+    def test_who_is_compared_with_whom_is_held_out(self):
+        rng, seen = random.Random(3), {False: set(), True: set()}
+        for held_out in (False, True):
+            for _ in range(300):
+                problem = arithmetic.make_problem(rng, 1, False, length=rng.randint(1, 7), held_out=held_out)
+                for words in (sentence.split() for sentence in problem.facts.rstrip(".").split(". ")):
+                    if words[-1] not in arithmetic.ITEMS:
+                        seen[held_out].add(frozenset((words[0], words[-1])))
+        self.assertFalse(seen[False] & seen[True])
+        self.assertTrue(all(arithmetic.held_apart(*pair) for pair in seen[True]))
+        self.assertEqual(len({name for pair in seen[True] for name in pair}), len(arithmetic.NAMES))
+        self.assertEqual(len({name for pair in seen[False] for name in pair}), len(arithmetic.NAMES))
         self.assertFalse(set(arithmetic.UNKNOWN_NAMES) & set(arithmetic.NAMES))
+        unknown = arithmetic.make_problem(rng, 1, False, names=arithmetic.UNKNOWN_NAMES).facts
+        self.assertIn(unknown.split()[0], arithmetic.UNKNOWN_NAMES)
 
     def test_a_share_of_prompts_is_in_lower_case(self):
         rng = random.Random(3)

@@ -6,8 +6,8 @@ person, or form a chain of their own. The steps work forward and in pairs: who c
 where it goes on ("Start with Leo.") and from what ("Leo has 9."): a latent that names the next person alone would not tell whose count comes first.
 Every count is 0..99, one token. Print some: `python3 -m tessera_training.tasks --task arithmetic`.
 
-Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others. Persons: a training
-problem takes its persons from one of `NAME_GROUPS`, test problems from both, so that names meet there that never met in training.
+Wordings: a comparison is a verb and a phrase. The pairs of `HELD_OUT_PAIRS` are never drawn for training; test problems use no others. Persons: two whom
+`held_apart` names are never compared with each other in training; every comparison of a test problem is between two such persons.
 """
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 from .common import PERSONS, Problem, Question, lower_case
 
-NAME_GROUPS = ("Ann Ben Dan Eve Ian Joy Kim Leo Mia Ned Pam Zoe".split(), PERSONS)  # a training problem has names of one group alone
-NAMES = [name for group in NAME_GROUPS for name in group]
+NAMES = ["Ann", "Ben", "Dan", "Eve", "Ian", "Joy", "Kim", "Leo", "Mia", "Ned", "Pam", "Zoe", *PERSONS]
 UNKNOWN_NAMES = "Abe Cal Dot Eli Gus Hal Ida Jan Lou Meg Nan Otto Roy".split()  # in no task's training and not in the vocabulary
 ITEMS = "apples books cards coins eggs pens shells stamps".split()
 VERBS = ("has", "owns", "keeps")
@@ -56,6 +55,11 @@ class Fact:
         return of_source * self.amount if self.kind == "times" else of_source // 2
 
 
+def held_apart(person: str, other: str) -> bool:
+    """Whether training never compares the two: a fifth of all pairs, five or six for every person. Names outside `NAMES` have no such pairs."""
+    return person in NAMES and other in NAMES and (NAMES.index(person) + NAMES.index(other)) % 5 == 0
+
+
 def _draw_fact(rng: random.Random, person: str, source: str, value: int) -> Fact:
     """A comparison whose result is 0..MAX_COUNT."""
     while True:
@@ -77,34 +81,41 @@ def surface(rng: random.Random, fact: Fact, item: str, held_out: bool) -> str:
     return f"{fact.person} {verb} {amount}{phrase} {fact.source}."
 
 
-class Story:
-    """Facts by person, with every person's count."""
+class NoOneLeft(Exception):
+    """No person is left whom the rule allows; the story is drawn again."""
 
-    def __init__(self, rng: random.Random, names: list[str], length: int, fork_rate: float) -> None:
-        names = rng.sample(names, length + 5)
+
+class Story:
+    """Facts by person, with every person's count; `apart` says what every comparison is between: persons `held_apart`, others, or any (None)."""
+
+    def __init__(self, rng: random.Random, names: list[str], length: int, fork_rate: float, apart: bool | None) -> None:
         self.facts: dict[str, Fact] = {}
         self.values: dict[str, int] = {}
-        self.chain = names[:length + 1]
-        self._given(rng, self.chain[0])
-        for source, person in zip(self.chain, self.chain[1:]):
-            self._compared(rng, person, source)
-        spare = iter(names[length + 1:])
+        self._spare, self._apart = rng.sample(names, len(names)), apart
+        self.chain = [self._given(rng)]
+        for _ in range(length):
+            self.chain.append(self._compared(rng, self.chain[-1]))
         if rng.random() < fork_rate:
-            self._compared(rng, next(spare), rng.choice(self.chain[:-1]))
+            self._compared(rng, rng.choice(self.chain[:-1]))
         if rng.random() < TAIL_RATE:
-            self._compared(rng, next(spare), self.chain[-1])
+            self._compared(rng, self.chain[-1])
         if rng.random() < APART_RATE:
-            apart = next(spare)
-            self._given(rng, apart)
-            self._compared(rng, next(spare), apart)
+            self._compared(rng, self._given(rng))
 
-    def _given(self, rng: random.Random, person: str) -> None:
+    def _given(self, rng: random.Random) -> str:
+        person = self._spare.pop()
         self.values[person] = rng.randint(2, 20)
         self.facts[person] = Fact(person, "given", self.values[person], None)
+        return person
 
-    def _compared(self, rng: random.Random, person: str, source: str) -> None:
+    def _compared(self, rng: random.Random, source: str) -> str:
+        person = next((name for name in self._spare if self._apart is None or held_apart(name, source) == self._apart), None)
+        if person is None:
+            raise NoOneLeft
+        self._spare.remove(person)
         fact = _draw_fact(rng, person, source, self.values[source])
         self.facts[person], self.values[person] = fact, fact.value(self.values[source])
+        return person
 
     def depth(self, person: str) -> int:
         source = self.facts[person].source
@@ -139,15 +150,24 @@ def make_question(rng: random.Random, story: Story, item: str, asked: str) -> Qu
     return Question(f" How many {item} does {asked} have?", tuple(steps), f" {story.values[asked]}", story.depth(asked))
 
 
-def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out_wordings: bool = False,
+def _story(rng: random.Random, names: list[str] | None, length: int, fork_rate: float, held_out: bool) -> Story:
+    while True:
+        try:
+            return Story(rng, names or NAMES, length, fork_rate, None if names else held_out)
+        except NoOneLeft:
+            pass
+
+
+def make_problem(rng: random.Random, question_count: int, easy: bool, length: int | None = None, held_out: bool = False,
                  names: list[str] | None = None, fork_rate: float = FORK_RATE, variant_rate: float = 0.0) -> Problem:
     """2 to 6 comparisons, easy ones 1 to 3 (or `length`); the first questions ask the chain's last person, the others anyone with a comparison.
 
-    `names` are those to draw from, without them those of one group; `variant_rate` of the prompts are in lower case.
+    `held_out` problems are for tests: other wordings, and only comparisons of persons whom training never compares. `names` are those to draw from, without that rule;
+    `variant_rate` of the prompts are in lower case.
     """
     length = length or (rng.randint(1, 3) if easy else rng.randint(2, 6))
-    story, item = Story(rng, names or rng.choice(NAME_GROUPS), length, fork_rate), rng.choice(ITEMS)
-    sentences = [surface(rng, fact, item, held_out_wordings) for fact in story.facts.values()]
+    story, item = _story(rng, names, length, fork_rate, held_out), rng.choice(ITEMS)
+    sentences = [surface(rng, fact, item, held_out) for fact in story.facts.values()]
     rng.shuffle(sentences)
     others = [person for person in story.facts if story.depth(person) > 0]
     asked = [story.chain[-1] if index < max(1, question_count // 2) else rng.choice(others) for index in range(question_count)]

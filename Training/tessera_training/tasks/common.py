@@ -70,13 +70,13 @@ class TaskSource:
 
 
 def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa: str = "", dead_end_rate: float = 0.15,
-                 variant_rate: float = 0.0, fork_rate: float | None = None) -> list[TaskSource]:
+                 variant_rate: float = 0.0, fork_rate: float | None = None, trap_rate: float = 0.0) -> list[TaskSource]:
     """The sources of a recipe's `tasks`, in its order; graphs of the file `exclude_prosqa` are never drawn."""
     from . import arithmetic, maze, prontoqa, prosqa  # they import this module
 
     excluded = {prosqa.prompt_key(problem.prompt) for problem in prosqa.read_released(exclude_prosqa)} if exclude_prosqa else set()
     known = {
-        "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded, dead_end_rate, variant_rate).make),
+        "prosqa": lambda: TaskSource("prosqa", prosqa.ProblemMaker(step_order, excluded, dead_end_rate, variant_rate, trap_rate).make),
         "prontoqa": lambda: TaskSource("prontoqa", partial(prontoqa.make_problem, variant_rate=variant_rate)),
         "arithmetic": lambda: TaskSource("arithmetic", partial(arithmetic.make_problem, variant_rate=variant_rate,
                                                                fork_rate=arithmetic.FORK_RATE if fork_rate is None else fork_rate), prompt_factor=3),
@@ -91,4 +91,4 @@ def load_sources(names: list[str], step_order: str = "walk_back", exclude_prosqa
 def sources_of(settings: TaskConfig, names: list[str] | None = None) -> list[TaskSource]:
     """The sources of a recipe's [tasks] table (or only `names` of them)."""
     return load_sources(names or settings.names, settings.step_order, settings.exclude_prosqa, settings.dead_end_rate, settings.variant_rate,
-                        settings.fork_rate)
+                        settings.fork_rate, settings.trap_rate)

@@ -44,6 +44,10 @@ class Graph:
     def persons(self) -> list[int]:
         return [node for node in range(self.node_count) if not self.parents[node]]
 
+    def is_trap(self, node: int) -> bool:
+        """Whether walks back from the node can end at different persons."""
+        return sum(self.distance[person][node] < UNREACHED for person in self.persons) > 1
+
 
 def _distances(children: list[list[int]], start: int) -> list[int]:
     distance = [UNREACHED] * len(children)
@@ -229,8 +233,8 @@ def forward_steps(rng: random.Random, graph: Graph, entity: int, target: int) ->
     return walk_back(rng, graph, target, entity)[::-1] if not graph.parents[entity] else []
 
 
-def _other_question(rng: random.Random, graph: Graph) -> tuple[int, int, int]:
-    """(entity, target, other) at a random distance, so that short questions are met too."""
+def _other_question(rng: random.Random, graph: Graph, trap_rate: float) -> tuple[int, int, int]:
+    """(entity, target, other) at a random distance, so that short questions are met too; a share of targets are traps where there are any."""
     persons = graph.persons
     for _ in range(20):
         entity = rng.choice(persons)
@@ -239,6 +243,8 @@ def _other_question(rng: random.Random, graph: Graph) -> tuple[int, int, int]:
         outside = [n for n in range(graph.node_count) if distance[n] == UNREACHED and graph.parents[n]]
         if not reached or not outside:
             continue
+        if rng.random() < trap_rate:
+            reached = [n for n in reached if graph.is_trap(n)] or reached
         hops = rng.choice(sorted({distance[n] for n in reached}))
         target = rng.choice([n for n in reached if distance[n] == hops])
         leaves = [n for n in outside if not graph.children[n]]
@@ -274,24 +280,47 @@ def prompt_key(prompt: str) -> str:
     return " ".join(sorted(facts.rstrip(".").split(". ")))
 
 
+def persons_behind(facts: str, concept: str) -> set[str]:
+    """The persons who are a `concept`, read from plain sentences: where walks back from it can end."""
+    parents: dict[str, list[str]] = {}
+    for sentence in facts.rstrip(".").split(". "):
+        parent, child = sentence.removeprefix("Every ").split(" is a ")
+        parents.setdefault(child, []).append(parent)
+    found, waiting = set(), [concept]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += parents.get(node, [])
+    return {node for node in found if node not in parents}
+
+
 class ProblemMaker:
     """Training problems; those whose facts are in `excluded` (keys of the released test file) are drawn again.
 
-    `variant_rate` of them show their facts in several surface forms, and a third of these in lower case.
+    In `trap_rate` of them (7 % without) a walk back from the right candidate can end at a wrong name. `variant_rate` of them show their facts in several surface forms, and a third of these in lower case.
     """
 
     def __init__(self, step_order: str = "walk_back", excluded: set[str] | None = None, dead_end_rate: float = 0.15,
-                 variant_rate: float = 0.0, node_count: int = 28, min_hops: int = 3, max_hops: int = 6) -> None:
+                 variant_rate: float = 0.0, trap_rate: float = 0.0, node_count: int = 28, min_hops: int = 3, max_hops: int = 6) -> None:
         if step_order not in STEP_ORDERS:
             raise ValueError(f"step_order: {step_order!r}, known are {STEP_ORDERS}")
         self.step_order = step_order
         self.excluded = excluded or set()
         self.dead_end_rate = dead_end_rate
         self.variant_rate = variant_rate
+        self.trap_rate = trap_rate
         self.graph_shape = node_count, min_hops, max_hops
 
+    def _draw_graph(self, rng: random.Random, easy: bool) -> Graph:
+        trap = rng.random() < self.trap_rate
+        while True:
+            graph = sample_graph(rng, rng.randint(8, 16), min_hops=2) if easy else sample_graph(rng, *self.graph_shape)
+            if not trap or graph.is_trap(graph.target):
+                return graph
+
     def make(self, rng: random.Random, question_count: int, easy: bool) -> Problem:
-        graph = sample_graph(rng, rng.randint(8, 16), min_hops=2) if easy else sample_graph(rng, *self.graph_shape)
+        graph = self._draw_graph(rng, easy)
         names = assign_names(rng, graph)
         persons = set(graph.persons)
         sentences = [edge_sentence(names, a, b, persons) for a, b in graph.edges]
@@ -304,7 +333,7 @@ class ProblemMaker:
         questions = []
         while len(questions) < question_count:
             asked = (graph.root, graph.target, graph.other) if len(questions) < max(1, question_count // 4) \
-                else _other_question(rng, graph)
+                else _other_question(rng, graph, self.trap_rate)
             questions.append(make_question(rng, graph, names, *asked, self.step_order, self.dead_end_rate))
         problem = Problem("prosqa", " ".join(sentences), tuple(questions))
         return lower_case(problem) if varied and rng.random() < 1 / 3 else problem
