@@ -1,6 +1,7 @@
 """Train a codebook's decoder longer: `python3 -m tessera_training.refine_vqvae --recipe R --codebook DIR --out DIR --steps 800`.
 
-Encoder and codes stay as they are, so a language model trained on them is not touched: only the readable hints get better.
+Encoder and codes stay as they are, so a language model trained on them is not touched: only the readable hints get better. A task that the recipe
+names several times is drawn as often (`--set 'tasks.names=["prosqa", "prosqa", "arithmetic"]'`).
 """
 from __future__ import annotations
 
@@ -15,9 +16,16 @@ import torch.nn.functional as F
 from . import devices, files
 from . import config as recipes
 from .config import Recipe
+from .tasks import sources_of
 from .tokenizer import Tokenizer, build
-from .train_vqvae import TraceBatch, draw_traces, equal_sources, measure_tasks
+from .train_vqvae import TraceBatch, draw_traces, measure_tasks
 from .vqvae import Codebook
+
+
+def focused(errors: torch.Tensor) -> torch.Tensor:
+    """Mean of the errors [tokens] in which those that are known already hardly count: by far the most, they hide the few that are not."""
+    weights = (1 - torch.exp(-errors.detach())) ** 2 + 0.02
+    return (errors * weights).sum() / weights.sum()
 
 
 def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: float) -> Codebook:
@@ -29,7 +37,7 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
     codebook.freeze_codes()
     recipe.codebook.codes = codebook.config.codes
     tokenizer = Tokenizer(build(codebook.config.codes, recipe.tasks.names))
-    sources = equal_sources(recipe)
+    sources = sources_of(recipe.tasks)
     optimizer = torch.optim.AdamW([p for p in codebook.parameters() if p.requires_grad], lr=lr, weight_decay=0.01, betas=(0.9, 0.95))
     started = time.time()
     for step in range(steps):
@@ -43,7 +51,7 @@ def refine(recipe: Recipe, source_folder: str, folder: str, steps: int, lr: floa
         with devices.autocast(devices.CPU):
             logits = codebook.decode_vectors(quantized, batch.prompt, batch.valid)
         targets = batch.text[batch.valid]
-        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        loss = focused(F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none"))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(codebook.parameters(), 1.0)
@@ -66,8 +74,9 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="changes a key of the recipe")
     args = parser.parse_args()
-    refine(recipes.load(args.recipe), args.codebook, args.out, args.steps, args.lr)
+    refine(recipes.changed(recipes.load(args.recipe), args.settings), args.codebook, args.out, args.steps, args.lr)
 
 
 if __name__ == "__main__":
