@@ -32,6 +32,12 @@ public sealed record EngineOptions
     /// <summary>Most memory of kept prompts, in MiB. 32: small beside the weights; about 6,000 positions of the shipped model.</summary>
     public int PrefixCacheMiB { get; init; } = 32;
 
+    /// <summary>
+    /// Most memory of positions that nobody uses any more that stays for the next sequences, in MiB; 0 = all goes back to the system at once. 32: what a busy
+    /// server of the shipped model has in use, so that its sequences find their pages; small beside a server's weights.
+    /// </summary>
+    public int SpareKvMiB { get; init; } = 32;
+
     /// <summary>Most tokens a request may ask for.</summary>
     public int MaxTokensLimit { get; init; } = 2048;
 
@@ -117,6 +123,7 @@ public sealed record EngineOptions
 
         Check(nameof(PrefixCacheEntries), PrefixCacheEntries, 0, 1024);
         Check(nameof(PrefixCacheMiB), PrefixCacheMiB, 0, 1_000_000);
+        Check(nameof(SpareKvMiB), SpareKvMiB, 0, 1_000_000);
         Check(nameof(MaxTokensLimit), MaxTokensLimit, 1, 1_000_000);
         Check(nameof(DefaultMaxTokens), DefaultMaxTokens, 1, 1_000_000);
         Check(nameof(MaxChoices), MaxChoices, 1, 1024);

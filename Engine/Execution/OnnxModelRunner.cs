@@ -46,7 +46,8 @@ public sealed class OnnxModelRunner : IModelRunner
             _decoder = LoadedDecoder.Load(device, decoderPath, architecture, kv);
             var promptPositions = (int)Math.Min(options.PrefillChunk, (long)options.MaxSlots * architecture.MaxPositions);
             _buffers = new StepBuffers(device, architecture, options.MaxSlots, promptPositions, padId);
-            Cache = new KvCache(architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(_decoder.KvType), device.ReservePool);
+            Cache = new KvCache(
+                architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(_decoder.KvType), options.SpareKvMiB * 1024L * 1024, device.ReservePool);
         }
         catch
         {
