@@ -15,6 +15,7 @@ public sealed class KvCache : IDisposable
     // Per slot: positions that have memory.
     private readonly int[] _backedCounts;
     private readonly long _maxSpareBytes;
+    private readonly MemoryTaker? _taker;
     private readonly nuint _slotBytes;
     private readonly nuint _headBytes;
     private readonly nuint _positionBytes;
@@ -58,6 +59,9 @@ public sealed class KvCache : IDisposable
             Dispose();
             throw;
         }
+
+        if (maxSpareBytes > 0)
+            _taker = new MemoryTaker(slotCount, _pools.Length, Take);
     }
 
     /// <summary>Slots.</summary>
@@ -109,6 +113,20 @@ public sealed class KvCache : IDisposable
             throw new ArgumentOutOfRangeException(nameof(positionCount), positionCount, $"a slot has 0 to {MaxPositions} positions");
         _positionCounts[Checked(slot)] = positionCount;
         _backedCounts[slot] = Math.Max(_backedCounts[slot], positionCount);
+    }
+
+    /// <summary>
+    /// Says that a slot will soon hold so many positions: memory for them is taken beside the engine's thread, as far as it may stay when nobody uses it.
+    /// </summary>
+    public void Expect(int slot, int positionCount)
+    {
+        var backed = _backedCounts[Checked(slot)];
+        var room = (_maxSpareBytes - SpareBytes) / BytesPerPosition;
+        var to = (int)Math.Min(Math.Min(positionCount, MaxPositions), backed + room);
+        if (to <= backed || _taker is null)
+            return;
+        _backedCounts[slot] = to;
+        _taker.Add(slot, backed, to);
     }
 
     /// <summary>Copies the first positions of a slot over another slot, which then has exactly these; the source stays as it is.</summary>
@@ -167,16 +185,28 @@ public sealed class KvCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _taker?.Dispose();
         foreach (var pool in _pools)
             pool?.Dispose();
     }
 
     private void GiveBack(int slot)
     {
+        _backedCounts[slot] = 0;
+        if (_taker is not null)
+            _taker.GiveBack(slot, GiveBackPages);
+        else
+            GiveBackPages(slot);
+    }
+
+    private void GiveBackPages(int slot)
+    {
         foreach (var pool in _pools)
             pool.GiveBack(OffsetOf(slot), _slotBytes);
-        _backedCounts[slot] = 0;
     }
+
+    private void Take(int pool, int slot, int from, int to) =>
+        _pools[pool].TakeRows(OffsetOf(slot) + ((nuint)from * _positionBytes), (nuint)(to - from) * _positionBytes, _headBytes, KvHeadCount);
 
     private nint AddressOf(int pool, int slot) => _pools[pool].Address + (nint)OffsetOf(slot);
 

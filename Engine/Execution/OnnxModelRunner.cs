@@ -127,6 +127,9 @@ public sealed class OnnxModelRunner : IModelRunner
     public void MoveSlot(int from, int to, int positionCount) => Cache.Move(from, to, positionCount);
 
     /// <inheritdoc/>
+    public void ExpectPositions(int slot, int positionCount) => Cache.Expect(slot, positionCount);
+
+    /// <inheritdoc/>
     public void ReleaseSlot(int slot) => Cache.Release(slot);
 
     /// <summary>Ends the run in progress at its next node, and every later run, with an <see cref="OrtException"/>; from any thread.</summary>

@@ -93,6 +93,13 @@ internal sealed class PrefixCache(IModelRunner runner, int firstSlot, int entryC
         }
     }
 
+    /// <summary>Says that a long prompt will be there to be kept, so that memory for its copy can be there in time.</summary>
+    public void Expect(int promptPositions)
+    {
+        if (promptPositions <= maxPositions && _free.TryPeek(out var slot))
+            runner.ExpectPositions(slot, promptPositions);
+    }
+
     /// <summary>Keeps the prompt of a sequence that is about to leave its slot.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="freePositions">Positions that nobody needs, those of kept prompts included.</param>

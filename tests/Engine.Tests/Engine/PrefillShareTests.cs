@@ -58,7 +58,7 @@ public sealed class PrefillShareTests
     public async Task LongPrompts_WhenManyWait_GetTheirPartByNumber()
     {
         // Prompts of 12 positions: two chunks each.
-        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
+        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillShare = 0.5, PrefillChunk = 8 });
         run.Time(prompts: 9, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);
