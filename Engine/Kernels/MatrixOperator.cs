@@ -72,9 +72,7 @@ internal static unsafe class MatrixOperator
         {
             var isTransposed = OrtKernel.Integer(info, "transB\0"u8, 0) != 0;
             var (depth, columns) = isTransposed ? (weights[1], weights[0]) : (weights[0], weights[1]);
-            var matrix = PackedMatrix.Pack((float*)weights.Data, (int)depth, (int)columns, isTransposed);
-            *kernel = NativeMemory.Alloc((nuint)sizeof(PackedMatrix));
-            *(PackedMatrix*)*kernel = matrix;
+            *kernel = PackedMatrices.Share(PackedMatrix.Pack((float*)weights.Data, (int)depth, (int)columns, isTransposed));
             return 0;
         }
         catch (Exception exception) when (exception is OutOfMemoryException or OverflowException)
@@ -84,11 +82,7 @@ internal static unsafe class MatrixOperator
     }
 
     [UnmanagedCallersOnly]
-    private static void Destroy(void* kernel)
-    {
-        ((PackedMatrix*)kernel)->Free();
-        NativeMemory.Free(kernel);
-    }
+    private static void Destroy(void* kernel) => PackedMatrices.Drop((PackedMatrix*)kernel);
 
     [UnmanagedCallersOnly]
     private static nint Compute(void* kernel, nint context)

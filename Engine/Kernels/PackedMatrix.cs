@@ -45,6 +45,24 @@ internal unsafe struct PackedMatrix
         return matrix;
     }
 
+    /// <summary>Whether others are the same weights.</summary>
+    public readonly bool IsEqualTo(in PackedMatrix other)
+    {
+        if (Depth != other.Depth || Columns != other.Columns)
+            return false;
+
+        // As bits: what is not a number equals itself, too.
+        var size = Depth * MatrixProduct.Columns * sizeof(float);
+        for (var panel = 0; panel < PanelCount; panel++)
+        {
+            var offset = (nint)panel * size;
+            if (!new ReadOnlySpan<byte>((byte*)Weights + offset, size).SequenceEqual(new ReadOnlySpan<byte>((byte*)other.Weights + offset, size)))
+                return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Gives the memory back.</summary>
     public void Free()
     {

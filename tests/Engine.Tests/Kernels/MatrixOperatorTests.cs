@@ -75,6 +75,24 @@ public sealed class MatrixOperatorTests : IDisposable
     }
 
     [Fact]
+    public unsafe void Share_EqualWeights_AreThereOnce()
+    {
+        var (numbers, others) = (Numbers(40 * 8, seed: 5), Numbers(40 * 8, seed: 6));
+        fixed (float* first = numbers, second = others)
+        {
+            var one = PackedMatrices.Share(PackedMatrix.Pack(first, 8, 40, isTransposed: true));
+            var same = PackedMatrices.Share(PackedMatrix.Pack(first, 8, 40, isTransposed: true));
+            var other = PackedMatrices.Share(PackedMatrix.Pack(second, 8, 40, isTransposed: true));
+
+            Assert.True(one == same && one != other, "equal weights are shared, and only those");
+            PackedMatrices.Drop(same);
+            PackedMatrices.Drop(other);
+            Assert.Equal(numbers[0], one->Weights[0]);
+            PackedMatrices.Drop(one);
+        }
+    }
+
+    [Fact]
     public void For_ThisMachine_OffersEveryWayToLoadAGraphBeforeTheNext()
     {
         var (attention, matrix) = (AttentionOperator.For(headSize: 32, OrtElementType.F32), MatrixOperator.ForThisMachine);
