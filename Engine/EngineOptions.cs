@@ -21,11 +21,11 @@ public sealed record EngineOptions
     public int PrefillChunk { get; init; } = 256;
 
     /// <summary>
-    /// Part of the time that chunks of prompts above <see cref="PrefillChunk"/> may take while sequences decode, above 0; 1 = all of it. 0.25: the first token of a
-    /// long prompt comes after four times the time at most, and more than 95 % of another sequence's tokens come as if there were no prompt, those right after a
+    /// Part of the time that chunks of prompts above <see cref="PrefillChunk"/> may take while sequences decode, above 0; 1 = all of it. 0.33: the first token of a
+    /// long prompt comes after three times the time at most, and more than 95 % of another sequence's tokens come as if there were no prompt, those right after a
     /// chunk, which find the caches full of it, included.
     /// </summary>
-    public double PrefillShare { get; init; } = 0.25;
+    public double PrefillShare { get; init; } = 0.33;
 
     /// <summary>Prompts of finished requests whose keys and values are kept for requests that begin alike; 0 = no prefix is shared. 16: as many as slots.</summary>
     public int PrefixCacheEntries { get; init; } = 16;
