@@ -21,16 +21,23 @@ public sealed record EngineOptions
     public int PrefillChunk { get; init; } = 256;
 
     /// <summary>
-    /// Part of the time that chunks of prompts above <see cref="PrefillChunk"/> may take while sequences decode, above 0; 1 = all of it. 0.5: the first token of a
-    /// long prompt comes after twice the time at most, and more than 95 % of another sequence's tokens come as if there were no prompt.
+    /// Part of the time that chunks of prompts above <see cref="PrefillChunk"/> may take while sequences decode, above 0; 1 = all of it. 0.33: the first token of a
+    /// long prompt comes after three times the time at most, and more than 95 % of another sequence's tokens come as if there were no prompt, those right after a
+    /// chunk, which find the caches full of it, included.
     /// </summary>
-    public double PrefillShare { get; init; } = 0.5;
+    public double PrefillShare { get; init; } = 0.33;
 
     /// <summary>Prompts of finished requests whose keys and values are kept for requests that begin alike; 0 = no prefix is shared. 16: as many as slots.</summary>
     public int PrefixCacheEntries { get; init; } = 16;
 
     /// <summary>Most memory of kept prompts, in MiB. 32: small beside the weights; about 6,000 positions of the shipped model.</summary>
     public int PrefixCacheMiB { get; init; } = 32;
+
+    /// <summary>
+    /// Most memory of positions that nobody uses any more that stays for the next sequences, in MiB; 0 = all goes back to the system at once. 32: what a busy
+    /// server of the shipped model has in use, so that its sequences find their pages; small beside a server's weights.
+    /// </summary>
+    public int SpareKvMiB { get; init; } = 32;
 
     /// <summary>Most tokens a request may ask for.</summary>
     public int MaxTokensLimit { get; init; } = 2048;
@@ -117,6 +124,7 @@ public sealed record EngineOptions
 
         Check(nameof(PrefixCacheEntries), PrefixCacheEntries, 0, 1024);
         Check(nameof(PrefixCacheMiB), PrefixCacheMiB, 0, 1_000_000);
+        Check(nameof(SpareKvMiB), SpareKvMiB, 0, 1_000_000);
         Check(nameof(MaxTokensLimit), MaxTokensLimit, 1, 1_000_000);
         Check(nameof(DefaultMaxTokens), DefaultMaxTokens, 1, 1_000_000);
         Check(nameof(MaxChoices), MaxChoices, 1, 1024);

@@ -20,6 +20,15 @@ internal interface IKvPool : IDisposable
     /// <param name="rowCount">Rows.</param>
     void CopyRows(nuint from, nuint to, nuint rowBytes, nuint pitch, int rowCount);
 
+    /// <summary>Takes memory for rows of bytes from the system before they are written, where that can be done; what they hold stays. From any thread.</summary>
+    /// <param name="offset">Offset of the first row.</param>
+    /// <param name="rowBytes">Bytes of a row.</param>
+    /// <param name="pitch">Bytes from one row to the next.</param>
+    /// <param name="rowCount">Rows.</param>
+    void TakeRows(nuint offset, nuint rowBytes, nuint pitch, int rowCount)
+    {
+    }
+
     /// <summary>Gives what can be given back of a range's memory to the system; what it holds is lost.</summary>
     void GiveBack(nuint offset, nuint byteCount);
 }

@@ -12,6 +12,7 @@ internal sealed unsafe partial class KvMemory : SafeHandle, IKvPool
     private const int PrivateAnonymousNoReserve = 0x02 | 0x20 | 0x4000;
     private const int DontNeed = 4;
     private const int NoHugePage = 15;
+    private const int PopulateWrite = 23;
     private const nint MapFailed = -1;
 
     private KvMemory(nint address, nuint byteCount)
@@ -58,6 +59,32 @@ internal sealed unsafe partial class KvMemory : SafeHandle, IKvPool
         var target = (byte*)Address + to;
         for (var row = 0; row < rowCount; row++)
             Buffer.MemoryCopy(source + ((nuint)row * pitch), target + ((nuint)row * pitch), rowBytes, rowBytes);
+    }
+
+    /// <inheritdoc/>
+    public void TakeRows(nuint offset, nuint rowBytes, nuint pitch, int rowCount)
+    {
+        var last = offset + ((nuint)(rowCount - 1) * pitch) + rowBytes;
+        if (last > ByteCount)
+            throw new ArgumentOutOfRangeException(nameof(offset), $"rows up to byte {last} are outside of {ByteCount} bytes");
+        if (!OperatingSystem.IsLinux())
+            return;
+
+        var page = (nuint)Environment.SystemPageSize;
+        for (var row = 0; row < rowCount; row++)
+        {
+            var start = offset + ((nuint)row * pitch);
+            var first = start / page * page;
+            var length = ((start + rowBytes + page - 1) / page * page) - first;
+
+            // Linux before 5.14 refuses; pages are then taken when they are written, as ever.
+            if (Advise(Address + (nint)first, length, PopulateWrite) != 0)
+                return;
+
+            // Under a hypervisor that keeps its own page tables the first access is what takes long.
+            for (nuint i = 0; i < length; i += page)
+                _ = Volatile.Read(ref *((byte*)Address + first + i));
+        }
     }
 
     /// <summary>Gives the whole pages inside a range back to the system; they read as zero afterwards. Bytes on pages shared with a neighbour stay.</summary>

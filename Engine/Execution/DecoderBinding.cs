@@ -21,25 +21,44 @@ internal sealed class DecoderBinding : IDisposable
     /// <summary>The bound inputs and outputs.</summary>
     public OrtIoBinding Bound => _binding;
 
-    /// <summary>One position of each of the sequences in slots 0 to <paramref name="rows"/>-1.</summary>
-    public static DecoderBinding ForDecode(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int rows)
+    /// <summary>One position of each of the sequences in some neighbouring slots; slots are the step's rows.</summary>
+    public static DecoderBinding ForDecode(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int firstSlot, int rows)
     {
-        var binding = ForPrompts(decoder, buffers, cache, firstSlot: 0, rows);
-        binding.BindIds(rows, positions: 1);
-        binding.BindLogits(firstRow: 0, rows);
+        var binding = Create(decoder, decoder.DecodeSession, buffers, cache, firstSlot, firstSlot, rows);
+        binding.BindIds(firstSlot, rows, positions: 1);
+        binding.BindLogits(firstSlot, rows);
         return binding;
     }
 
     /// <summary>A chunk of the sequence in one slot, or whole prompts of those in neighbouring slots; ids and logits are bound for each call.</summary>
-    public static DecoderBinding ForPrompts(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int firstSlot, int rows)
+    public static DecoderBinding ForPrompts(LoadedDecoder decoder, StepBuffers buffers, KvCache cache, int firstSlot, int rows) =>
+        Create(decoder, decoder.Session, buffers, cache, firstSlot, firstRow: 0, rows);
+
+    /// <summary>Binds the padded length of whole prompts and where their logits go.</summary>
+    public void BindPrompts(int rows, int positions, int logitsRow)
     {
-        var binding = new DecoderBinding(decoder.Session, buffers);
+        BindIds(firstRow: 0, rows, positions);
+        BindLogits(logitsRow, rows);
+    }
+
+    /// <summary>Binds a chunk's length, how many rows of logits it gives, and where they go.</summary>
+    public void BindChunk(int positions, int logitsRow, int rowCount)
+    {
+        BindIds(firstRow: 0, rows: 1, positions);
+        BindLogits(logitsRow, rowCount);
+    }
+
+    public void Dispose() => _binding.Dispose();
+
+    private static DecoderBinding Create(LoadedDecoder decoder, OrtSession session, StepBuffers buffers, KvCache cache, int firstSlot, int firstRow, int rows)
+    {
+        var binding = new DecoderBinding(session, buffers);
         try
         {
-            binding.Input(DecoderContract.SequenceLengths, buffers.SequenceLengths(rows));
+            binding.Input(DecoderContract.SequenceLengths, buffers.SequenceLengths(firstRow, rows));
             binding.Input(DecoderContract.TotalLength, buffers.TotalLength(decoder.TotalLengthRank));
             if (buffers.PreviousIdCount > 0)
-                binding.Input(DecoderContract.PreviousIds, buffers.PreviousIds(rows));
+                binding.Input(DecoderContract.PreviousIds, buffers.PreviousIds(firstRow, rows));
             binding.BindCache(decoder, cache, firstSlot, rows);
             return binding;
         }
@@ -49,22 +68,6 @@ internal sealed class DecoderBinding : IDisposable
             throw;
         }
     }
-
-    /// <summary>Binds the padded length of whole prompts and where their logits go.</summary>
-    public void BindPrompts(int rows, int positions, int logitsRow)
-    {
-        BindIds(rows, positions);
-        BindLogits(logitsRow, rows);
-    }
-
-    /// <summary>Binds a chunk's length, how many rows of logits it gives, and where they go.</summary>
-    public void BindChunk(int positions, int logitsRow, int rowCount)
-    {
-        BindIds(1, positions);
-        BindLogits(logitsRow, rowCount);
-    }
-
-    public void Dispose() => _binding.Dispose();
 
     private void BindCache(LoadedDecoder decoder, KvCache cache, int firstSlot, int rows)
     {
@@ -80,7 +83,7 @@ internal sealed class DecoderBinding : IDisposable
         }
     }
 
-    private void BindIds(int rows, int positions) => Input(DecoderContract.InputIds, _buffers.Ids(rows, positions));
+    private void BindIds(int firstRow, int rows, int positions) => Input(DecoderContract.InputIds, _buffers.Ids(firstRow, rows, positions));
 
     private void BindLogits(int firstRow, int rows)
     {

@@ -27,7 +27,7 @@ internal static class GraphLoader
         }
     }
 
-    /// <summary>Loads a decoder for the processor, with our own kernels for its attention where they take it.</summary>
+    /// <summary>Loads a decoder for the processor, with our own kernels where they take it.</summary>
     /// <param name="path">The .onnx file.</param>
     /// <param name="headSize">Elements of a head.</param>
     /// <param name="kv">Type of keys and values.</param>
@@ -36,15 +36,18 @@ internal static class GraphLoader
     /// <exception cref="ModelPackageException">The runtime does not take the graph.</exception>
     public static OrtSession LoadDecoder(string path, int headSize, OrtElementType kv, int threads, int spinMicroseconds)
     {
-        var operators = AttentionOperator.For(headSize, kv);
-        try
+        foreach (var kernels in OwnKernels.For(headSize, kv))
         {
-            return Load(path, threads, spinMicroseconds, operators is null ? null : options => options.AddOperators(operators));
+            try
+            {
+                return Load(path, threads, spinMicroseconds, kernels.AddTo);
+            }
+            catch (ModelPackageException)
+            {
+                // Our kernels refuse what only the runtime's own do: graphs from elsewhere. What is wrong with any other is said at last.
+            }
         }
-        catch (ModelPackageException) when (operators is not null)
-        {
-            // Our kernels refuse what only the runtime's own do: graphs from elsewhere. What is wrong with any other is said here again.
-            return Load(path, threads, spinMicroseconds);
-        }
+
+        return Load(path, threads, spinMicroseconds);
     }
 }

@@ -44,7 +44,12 @@ public interface IModelRunner : IDisposable
     /// <summary>Copies the first <paramref name="positionCount"/> positions of a slot over another slot.</summary>
     void MoveSlot(int from, int to, int positionCount);
 
-    /// <summary>Gives the memory of a slot's positions back to the system.</summary>
+    /// <summary>Says that a slot will soon hold so many positions, so that memory for them can be there in time.</summary>
+    void ExpectPositions(int slot, int positionCount)
+    {
+    }
+
+    /// <summary>Forgets a slot's positions; their memory stays for the next ones or goes back to the system.</summary>
     void ReleaseSlot(int slot);
 }
 

@@ -17,6 +17,9 @@ public sealed class OnnxModelRunner : IModelRunner
     private readonly DecoderBinding?[] _decodeBindings;
     private readonly DecoderBinding?[] _prefillBindings;
     private readonly Dictionary<(int FirstSlot, int Rows), DecoderBinding> _promptBindings = [];
+    private readonly Dictionary<(int FirstSlot, int Rows), DecoderBinding> _partBindings = [];
+    private readonly DecodeLanes? _lanes;
+    private readonly DecoderBinding[] _parts = [];
 
     /// <summary>Loads a decoder graph on the processor and reserves the KV cache.</summary>
     /// <param name="decoderPath">The .onnx file.</param>
@@ -46,13 +49,21 @@ public sealed class OnnxModelRunner : IModelRunner
             _decoder = LoadedDecoder.Load(device, decoderPath, architecture, kv);
             var promptPositions = (int)Math.Min(options.PrefillChunk, (long)options.MaxSlots * architecture.MaxPositions);
             _buffers = new StepBuffers(device, architecture, options.MaxSlots, promptPositions, padId);
-            Cache = new KvCache(architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(_decoder.KvType), device.ReservePool);
+            Cache = new KvCache(
+                architecture, options.MaxSlots + options.PrefixCacheEntries, OrtValue.SizeOf(_decoder.KvType), options.SpareKvMiB * 1024L * 1024, device.ReservePool);
         }
         catch
         {
             _buffers?.Dispose();
             device.Dispose();
             throw;
+        }
+
+        var parts = DecodePolicy.Parts(options.MaxSlots, _decoder.MaxDecodeParts);
+        if (parts > 1)
+        {
+            _parts = new DecoderBinding[parts];
+            _lanes = new DecodeLanes(parts, options.SpinMicroseconds, part => _device.Run(_decoder.DecodeSession, part.Bound, DecodeShape.NoGraph));
         }
 
         _decodeBindings = new DecoderBinding?[options.MaxSlots + 1];
@@ -116,6 +127,9 @@ public sealed class OnnxModelRunner : IModelRunner
     public void MoveSlot(int from, int to, int positionCount) => Cache.Move(from, to, positionCount);
 
     /// <inheritdoc/>
+    public void ExpectPositions(int slot, int positionCount) => Cache.Expect(slot, positionCount);
+
+    /// <inheritdoc/>
     public void ReleaseSlot(int slot) => Cache.Release(slot);
 
     /// <summary>Ends the run in progress at its next node, and every later run, with an <see cref="OrtException"/>; from any thread.</summary>
@@ -124,6 +138,9 @@ public sealed class OnnxModelRunner : IModelRunner
     /// <inheritdoc/>
     public void Dispose()
     {
+        _lanes?.Dispose();
+        foreach (var binding in _partBindings.Values)
+            binding.Dispose();
         foreach (var binding in _decodeBindings)
             binding?.Dispose();
         foreach (var binding in _prefillBindings)
@@ -138,11 +155,35 @@ public sealed class OnnxModelRunner : IModelRunner
     // Rows of the shape beyond the slices are nobody's.
     private void RunDecode(IReadOnlyList<SequenceSlice> slices, DecodeShape shape)
     {
-        var binding = _decodeBindings[shape.RowCount] ??= DecoderBinding.ForDecode(_decoder, _buffers, Cache, shape.RowCount);
         _buffers.WriteDecode(slices, shape, Cache);
-        Execute(binding, shape.GraphId, firstRow: 0, slices.Count);
+        if (DecodePolicy.Parts(slices.Count, _parts.Length) is > 1 and var parts)
+        {
+            RunParts(slices.Count, parts);
+        }
+        else
+        {
+            var binding = _decodeBindings[shape.RowCount] ??= DecoderBinding.ForDecode(_decoder, _buffers, Cache, firstSlot: 0, shape.RowCount);
+            Execute(_decoder.DecodeSession, binding, shape.GraphId, firstRow: 0, slices.Count);
+        }
+
         for (var row = 0; row < slices.Count; row++)
             Cache.SetPositionCount(slices[row].Slot, slices[row].Start + 1);
+    }
+
+    private void RunParts(int rows, int parts)
+    {
+        for (var part = 0; part < parts; part++)
+        {
+            var first = DecodePolicy.FirstRow(rows, parts, part);
+            var count = DecodePolicy.FirstRow(rows, parts, part + 1) - first;
+            if (!_partBindings.TryGetValue((first, count), out var binding))
+                _partBindings.Add((first, count), binding = DecoderBinding.ForDecode(_decoder, _buffers, Cache, first, count));
+            _parts[part] = binding;
+        }
+
+        _buffers.Send();
+        _lanes!.Run(_parts.AsSpan(0, parts));
+        _buffers.Fetch(0, rows);
     }
 
     private void RunPrompts(IReadOnlyList<SequenceSlice> prompts, int logitsRow)
@@ -158,7 +199,7 @@ public sealed class OnnxModelRunner : IModelRunner
 
         var width = _buffers.WritePrompts(prompts);
         binding.BindPrompts(prompts.Count, width, logitsRow);
-        Execute(binding, DecodeShape.NoGraph, logitsRow, prompts.Count);
+        Execute(_decoder.Session, binding, DecodeShape.NoGraph, logitsRow, prompts.Count);
         foreach (var prompt in prompts)
             Cache.SetPositionCount(prompt.Slot, prompt.Count);
     }
@@ -176,15 +217,15 @@ public sealed class OnnxModelRunner : IModelRunner
         var wantedRows = chunk.WantsLogits ? 1 : 0;
         binding.BindChunk(chunk.Count, logitsRow, Math.Max(wantedRows, _device.MinLogitsRows));
         _buffers.WritePrefill(chunk);
-        Execute(binding, DecodeShape.NoGraph, logitsRow, wantedRows);
+        Execute(_decoder.Session, binding, DecodeShape.NoGraph, logitsRow, wantedRows);
         Cache.SetPositionCount(chunk.Slot, chunk.Start + chunk.Count);
     }
 
     /// <summary>Runs what was written, and reads rows of logits.</summary>
-    private void Execute(DecoderBinding binding, int graphId, int firstRow, int rowCount)
+    private void Execute(OrtSession session, DecoderBinding binding, int graphId, int firstRow, int rowCount)
     {
         _buffers.Send();
-        _device.Run(_decoder.Session, binding.Bound, graphId);
+        _device.Run(session, binding.Bound, graphId);
         _buffers.Fetch(firstRow, rowCount);
     }
 }

@@ -163,19 +163,19 @@ internal sealed class StepBuffers : IDisposable
     /// <summary>Logits of the first rows.</summary>
     public ReadOnlySpan<float> LogitsOf(int rowCount) => _logits.Elements[..(rowCount * VocabularySize)];
 
-    /// <summary><c>input_ids</c> [rows, positions].</summary>
-    public OrtValue Ids(int rows, int positions) => _ids.Tensor(0, [rows, positions]);
+    /// <summary><c>input_ids</c> [rows, positions], from the given row on.</summary>
+    public OrtValue Ids(int firstRow, int rows, int positions) => _ids.Tensor(firstRow * positions, [rows, positions]);
 
-    /// <summary><c>previous_ids</c> [rows, n].</summary>
-    public OrtValue PreviousIds(int rows) => _previousIds.Tensor(0, [rows, PreviousIdCount]);
+    /// <summary><c>previous_ids</c> [rows, n], from the given row on.</summary>
+    public OrtValue PreviousIds(int firstRow, int rows) => _previousIds.Tensor(firstRow * PreviousIdCount, [rows, PreviousIdCount]);
 
-    /// <summary><c>seqlens_k</c> [rows].</summary>
-    public OrtValue SequenceLengths(int rows) => _sequenceLengths.Tensor(0, [rows]);
+    /// <summary><c>seqlens_k</c> [rows], from the given row on.</summary>
+    public OrtValue SequenceLengths(int firstRow, int rows) => _sequenceLengths.Tensor(firstRow, [rows]);
 
     /// <summary><c>total_sequence_length</c>, in the rank that the graph wants.</summary>
     public OrtValue TotalLength(int rank) => _totalLength.Tensor(0, rank == 0 ? [] : [1]);
 
-    /// <summary><c>logits_rows</c> [rows].</summary>
+    /// <summary><c>logits_rows</c> [rows]: rows count from a call's first.</summary>
     public OrtValue LogitsRows(int rows) => _logitsRows.Tensor(0, [rows]);
 
     /// <summary><c>logits</c> [rows, vocabulary], written from the given row of the buffer on.</summary>

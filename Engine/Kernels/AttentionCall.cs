@@ -10,6 +10,9 @@ internal static unsafe class AttentionCall
     // Multiplications and additions that are not worth waking another thread for.
     private const long WorthThreads = 1_000_000;
 
+    // What it takes to write, turn and lay out one number of a prompt's keys and values, in multiplications and additions.
+    private const long WorkOfPreparing = 64;
+
     // More parts than threads: whoever is held up by something else holds up little.
     private const int Parts = 16;
 
@@ -142,7 +145,7 @@ internal static unsafe class AttentionCall
         var scratch = checked(pairs * job.PackedLength * job.HeadSize);
         job.PackedKeys = AttentionScratch.Keys(scratch);
         job.PlainValues = isByte ? AttentionScratch.Values(scratch) : null;
-        Spread(ref job, context, isByte ? &PrepareBytes : &PrepareFloats, pairs, 4L * scratch);
+        Spread(ref job, context, isByte ? &PrepareBytes : &PrepareFloats, pairs, WorkOfPreparing * scratch);
         Spread(ref job, context, &Tile, job.Rows * job.Heads * Tiles(job), Work(job));
     }
 

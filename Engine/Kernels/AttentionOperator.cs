@@ -11,8 +11,6 @@ namespace Tessera.Engine.Kernels;
 /// </summary>
 internal static unsafe class AttentionOperator
 {
-    private const int Required = 0;
-    private const int Optional = 1;
     private const int InputCount = 14;
     private const int OutputCount = 3;
     private const int FirstOptionalInput = 9;
@@ -20,18 +18,17 @@ internal static unsafe class AttentionOperator
     // The runtime's kernel wants no others, and they fill vectors of every width.
     public const int HeadSizeStep = 16;
 
-    private static readonly Lazy<OrtCustomDomain> WideFloats = new(() => CreateDomain(&FloatInputType, &FloatOutputType, &CreateWide));
-    private static readonly Lazy<OrtCustomDomain> WideBytes = new(() => CreateDomain(&ByteInputType, &ByteOutputType, &CreateWide));
-    private static readonly Lazy<OrtCustomDomain> Floats = new(() => CreateDomain(&FloatInputType, &FloatOutputType, &CreateNarrow));
-    private static readonly Lazy<OrtCustomDomain> Bytes = new(() => CreateDomain(&ByteInputType, &ByteOutputType, &CreateNarrow));
+    private static readonly Lazy<OrtOperator> WideFloats = new(() => Describe(&FloatInputType, &FloatOutputType, &CreateWide));
+    private static readonly Lazy<OrtOperator> WideBytes = new(() => Describe(&ByteInputType, &ByteOutputType, &CreateWide));
+    private static readonly Lazy<OrtOperator> Floats = new(() => Describe(&FloatInputType, &FloatOutputType, &CreateNarrow));
+    private static readonly Lazy<OrtOperator> Bytes = new(() => Describe(&ByteInputType, &ByteOutputType, &CreateNarrow));
 
-    private static readonly byte* Name = NativeText("GroupQueryAttention"u8);
-    private static readonly byte* Provider = NativeText("CPUExecutionProvider"u8);
+    private static readonly byte* Name = OperatorDescription.NativeText("GroupQueryAttention"u8);
 
     /// <summary>Our kernels for a decoder on this machine; null where the runtime's own are to be used.</summary>
     /// <param name="headSize">Elements of a head.</param>
     /// <param name="cache">Type of keys and values.</param>
-    public static OrtCustomDomain? For(int headSize, OrtElementType cache)
+    public static OrtOperator? For(int headSize, OrtElementType cache)
     {
         if (!Takes(headSize))
             return null;
@@ -43,7 +40,7 @@ internal static unsafe class AttentionOperator
     }
 
     /// <summary>Our kernels for a type of keys and values, with vectors of 512 bits or of 256, on any machine; null where there are none.</summary>
-    internal static OrtCustomDomain? Of(OrtElementType cache, bool isWide) => cache switch
+    internal static OrtOperator? Of(OrtElementType cache, bool isWide) => cache switch
     {
         OrtElementType.F32 => (isWide ? WideFloats : Floats).Value,
         OrtElementType.I8 => (isWide ? WideBytes : Bytes).Value,
@@ -53,16 +50,12 @@ internal static unsafe class AttentionOperator
     /// <summary>Whether the kernels take heads of this size.</summary>
     internal static bool Takes(long headSize) => headSize is > 0 and <= AttentionJob.MaxHeadSize && headSize % HeadSizeStep == 0;
 
-    private static OrtCustomDomain CreateDomain(
+    private static OrtOperator Describe(
         delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> inputType,
         delegate* unmanaged<OrtCustomOperator*, nuint, OrtElementType> outputType,
         delegate* unmanaged<OrtCustomOperator*, nint, nint, void**, nint> create)
     {
-        // Lives as long as the process: sessions refer to it.
-        var description = (OrtCustomOperator*)NativeMemory.AllocZeroed((nuint)sizeof(OrtCustomOperator));
-        description->Version = OrtLibrary.ApiVersion;
-        description->GetName = &GetName;
-        description->GetProvider = &GetProvider;
+        var description = OperatorDescription.Create(&GetName);
         description->GetInputType = inputType;
         description->GetInputCount = &GetInputCount;
         description->GetOutputType = outputType;
@@ -70,24 +63,13 @@ internal static unsafe class AttentionOperator
         description->DestroyKernel = &Destroy;
         description->GetInputCharacteristic = &GetInputCharacteristic;
         description->GetOutputCharacteristic = &GetOutputCharacteristic;
-        description->GetInputMemoryType = &GetMemoryType;
         description->CreateKernelWithStatus = create;
         description->ComputeWithStatus = &Compute;
-        return new OrtCustomDomain("com.microsoft", description);
-    }
-
-    private static byte* NativeText(ReadOnlySpan<byte> text)
-    {
-        var native = (byte*)NativeMemory.AllocZeroed((nuint)text.Length + 1);
-        text.CopyTo(new Span<byte>(native, text.Length));
-        return native;
+        return new OrtOperator(description);
     }
 
     [UnmanagedCallersOnly]
     private static byte* GetName(OrtCustomOperator* self) => Name;
-
-    [UnmanagedCallersOnly]
-    private static byte* GetProvider(OrtCustomOperator* self) => Provider;
 
     [UnmanagedCallersOnly]
     private static nuint GetInputCount(OrtCustomOperator* self) => InputCount;
@@ -110,14 +92,11 @@ internal static unsafe class AttentionOperator
     [UnmanagedCallersOnly]
     private static int GetInputCharacteristic(OrtCustomOperator* self, nuint index) =>
         index >= FirstOptionalInput || (AttentionInput)index is AttentionInput.Key or AttentionInput.Value or AttentionInput.Cosines or AttentionInput.Sines
-            ? Optional
-            : Required;
+            ? OperatorDescription.Optional
+            : OperatorDescription.Required;
 
     [UnmanagedCallersOnly]
-    private static int GetOutputCharacteristic(OrtCustomOperator* self, nuint index) => Required;
-
-    [UnmanagedCallersOnly]
-    private static int GetMemoryType(OrtCustomOperator* self, nuint index) => 0;
+    private static int GetOutputCharacteristic(OrtCustomOperator* self, nuint index) => OperatorDescription.Required;
 
     private static OrtElementType InputType(int index, OrtElementType cache) => (AttentionInput)index switch
     {

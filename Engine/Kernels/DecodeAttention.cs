@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Engine.Kernels;
 
@@ -10,6 +11,7 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
 {
     private const int KeysAtOnce = 8;
     private const int ValuesAtOnce = 4;
+    private const int CacheLine = 64;
 
     /// <summary>A row's key-value head: appends the new position and attends with every query head that reads it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -27,21 +29,24 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
         var scores = AttentionScratch.Scores(VectorMath<TWidth, TVector>.RoundUp(end));
         var query = stackalloc float[AttentionJob.MaxHeadSize];
         var group = job.Heads / job.KvHeads;
+
+        // Cached heads follow one another, those of the next row included; another row may have fewer positions, or there may be none: nothing is read.
+        var next = keys + ((nint)job.Capacity * job.HeadSize * TElement.ByteCount);
         for (var head = kvHead * group; head < (kvHead + 1) * group; head++)
         {
             job.ReadQuery<TWidth, TVector>(row, 0, head, position, query);
             VectorMath<TWidth, TVector>.Scale(query, job.KeyScalesOf(kvHead), job.HeadSize);
-            Score<TElement>(query, keys, job.HeadSize, begin, end, scores);
+            Score<TElement>(query, keys, job.HeadSize, begin, end, scores, values);
             var share = VectorMath<TWidth, TVector>.Softmax(scores, first, end);
             var output = job.Output + ((((nint)row * job.Heads) + head) * job.HeadSize);
-            Mix<TElement>(scores, values, job.HeadSize, begin, end, share, output);
+            Mix<TElement>(scores, values, job.HeadSize, begin, end, share, output, next);
             VectorMath<TWidth, TVector>.Scale(output, job.ValueScalesOf(kvHead), job.HeadSize);
         }
     }
 
-    /// <summary>Products of a query with the keys [first, end).</summary>
+    /// <summary>Products of a query with the keys [first, end); brings in what is at the same places of <paramref name="ahead"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Score<TElement>(float* query, void* keys, int size, int first, int end, float* scores)
+    private static void Score<TElement>(float* query, void* keys, int size, int first, int end, float* scores, byte* ahead)
         where TElement : struct, ICacheElement
     {
         var zero = TWidth.Create(0);
@@ -58,6 +63,7 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
                 (k5, k6, k7) = (Math.Min(k5, rest), Math.Min(k6, rest), rest);
             }
 
+            Bring(ahead + ((nint)j * size * TElement.ByteCount), size * KeysAtOnce * TElement.ByteCount);
             var (a, b, c, d, e, f, g, h) = (zero, zero, zero, zero, zero, zero, zero, zero);
             var key = (nint)j * size;
             for (nint i = 0; i < size; i += TWidth.Count)
@@ -78,9 +84,9 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
         }
     }
 
-    /// <summary>The values [first, end) by their weights, times <paramref name="share"/>.</summary>
+    /// <summary>The values [first, end) by their weights, times <paramref name="share"/>; brings in what is at the same places of <paramref name="ahead"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Mix<TElement>(float* weights, void* values, int size, int first, int end, float share, float* output)
+    private static void Mix<TElement>(float* weights, void* values, int size, int first, int end, float share, float* output, byte* ahead)
         where TElement : struct, ICacheElement
     {
         var zero = TWidth.Create(0);
@@ -95,6 +101,8 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
             var value = ((nint)first * size) + i;
             for (nint j = first; j < end; j += ValuesAtOnce)
             {
+                if (i == 0)
+                    Bring(ahead + (j * size * TElement.ByteCount), size * ValuesAtOnce * TElement.ByteCount);
                 if (j + ValuesAtOnce > end)
                 {
                     // Past the end the last value stands in: weights are zero there.
@@ -118,6 +126,16 @@ internal static unsafe class DecodeAttention<TWidth, TVector>
             TWidth.Store(TWidth.Multiply(Sum(a0, a1, a2, a3), shares), output + i);
             TWidth.Store(TWidth.Multiply(Sum(b0, b1, b2, b3), shares), output + i + second);
         }
+    }
+
+    // A head's keys are two or three pages of memory, too few for the processor to see where they lead.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Bring(byte* data, int length)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (var i = 0; i < length; i += CacheLine)
+            Sse.Prefetch0(data + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -34,15 +34,26 @@ internal unsafe struct OrtCustomOperator
     public nint ReleaseAliasMap;
 }
 
+/// <summary>An operator with a kernel of our own.</summary>
+/// <param name="description">Stays where it is as long as the process.</param>
+internal sealed unsafe class OrtOperator(OrtCustomOperator* description)
+{
+    /// <summary>The description.</summary>
+    public OrtCustomOperator* Description => description;
+}
+
 /// <summary>A domain of operators; it must outlive every session that was loaded with it.</summary>
 internal sealed unsafe class OrtCustomDomain : OrtHandle
 {
-    /// <summary>A domain of one operator.</summary>
+    /// <summary>A domain of some operators.</summary>
     /// <param name="name">Name of the domain; may be one that the runtime has itself: our kernels then go before the runtime's.</param>
-    /// <param name="description">Stays where it is as long as the domain.</param>
-    public OrtCustomDomain(string name, OrtCustomOperator* description)
-        : base(Create(name), OrtFunction.ReleaseCustomOpDomain) =>
-        OrtApi.Call(OrtFunction.CustomOpDomainAdd, handle, (nint)description);
+    /// <param name="operators">What is in it.</param>
+    public OrtCustomDomain(string name, params ReadOnlySpan<OrtOperator> operators)
+        : base(Create(name), OrtFunction.ReleaseCustomOpDomain)
+    {
+        foreach (var one in operators)
+            OrtApi.Call(OrtFunction.CustomOpDomainAdd, handle, (nint)one.Description);
+    }
 
     private static nint Create(string name)
     {
@@ -75,6 +86,16 @@ internal static unsafe class OrtKernel
         float value;
         fixed (byte* text = name)
             return Drop(((delegate* unmanaged<nint, byte*, float*, nint>)Function(OrtFunction.KernelInfoGetAttributeFloat))(info, text, &value)) ? value : otherwise;
+    }
+
+    /// <summary>An input that is the same in every call; absent when it is not, or not known yet.</summary>
+    public static OrtKernelTensor ConstantInput(nint info, nuint index)
+    {
+        int isConstant;
+        nint value;
+        return Drop(((delegate* unmanaged<nint, nuint, int*, nint*, nint>)Function(OrtFunction.KernelInfoGetConstantInput))(info, index, &isConstant, &value)) && isConstant != 0
+            ? OrtKernelTensor.Of(value)
+            : default;
     }
 
     /// <summary>An input.</summary>

@@ -71,6 +71,7 @@ internal enum OrtFunction
     CreateCudaProviderOptions = 205,
     UpdateCudaProviderOptions = 206,
     ReleaseCudaProviderOptions = 208,
+    KernelInfoGetConstantInput = 249,
     UpdateCudaProviderOptionsWithValue = 263,
     KernelContextParallelFor = 274,
     GetKeyValue = 297,

@@ -63,6 +63,7 @@ internal sealed class Admission(RequestQueue queue, SlotMap slots, PrefixCache p
         else
         {
             slots.BeginPrefill(sequence, hit);
+            prefixes.Expect(sequence.Request.PromptPositions);
             Spend(sequence, runsLongPrompt, ref budget);
         }
 

@@ -93,6 +93,14 @@ internal sealed class PrefixCache(IModelRunner runner, int firstSlot, int entryC
         }
     }
 
+    /// <summary>Says that a long prompt will be there to be kept, so that memory for its copy can be there in time: in a free slot, or in that of the entry that goes first.</summary>
+    public void Expect(int promptPositions)
+    {
+        if (promptPositions > maxPositions || entryCount == 0)
+            return;
+        runner.ExpectPositions(_free.TryPeek(out var slot) ? slot : _entries.First!.Value.Slot, promptPositions);
+    }
+
     /// <summary>Keeps the prompt of a sequence that is about to leave its slot.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="freePositions">Positions that nobody needs, those of kept prompts included.</param>

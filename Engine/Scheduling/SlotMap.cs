@@ -91,6 +91,7 @@ internal sealed class SlotMap(IModelRunner runner, int slotCount)
         // In place before anything is copied: if that fails, the failed step takes the sequence along.
         sequence.Admit(_decoding.Count, hit.Length, cached: hit.Length);
         Prefilling = sequence;
+        runner.ExpectPositions(sequence.Slot, sequence.PromptCount);
         Copy(hit, sequence.Slot);
     }
 

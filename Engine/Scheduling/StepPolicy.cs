@@ -30,7 +30,7 @@ internal static class StepPolicy
     public const int MaxStepsWithoutChunk = 128;
 
     /// <summary>
-    /// Whether the next chunk of a long prompt may run in the next step. While sequences decode, it gets its share of the time or, when many wait for their prompts,
+    /// Whether the next chunk of a long prompt may run in the next step. While sequences decode, it gets its share of the time or, when more wait for their prompts,
     /// as large a part as those are of all that want time: slots that stay empty cost more than a pause does.
     /// </summary>
     /// <param name="times">What steps took lately.</param>
@@ -44,7 +44,7 @@ internal static class StepPolicy
             return true;
         }
 
-        var part = Math.Max(share, waitingCount / (double)(waitingCount + decodingCount));
+        var part = waitingCount > decodingCount ? Math.Max(share, waitingCount / (double)(waitingCount + decodingCount)) : share;
         return times.Others.Ticks * part >= times.Chunk.Ticks * (1 - part);
     }
 

@@ -109,6 +109,8 @@ internal static class OptionCatalog
             o => o.Engine.PrefixCacheEntries, (o, v) => o with { Engine = o.Engine with { PrefixCacheEntries = v } }),
         Whole("Engine:PrefixCacheMiB", "most memory of kept prompts, in MiB", 0, 1_000_000, o => o.Engine.PrefixCacheMiB,
             (o, v) => o with { Engine = o.Engine with { PrefixCacheMiB = v } }),
+        Whole("Engine:SpareKvMiB", "most memory of positions nobody uses any more that stays for the next sequences, in MiB", 0, 1_000_000, o => o.Engine.SpareKvMiB,
+            (o, v) => o with { Engine = o.Engine with { SpareKvMiB = v } }),
         Live("Engine:MaxTokensLimit", "most tokens that a request may ask for", 1, 1_000_000, o => o.Engine.MaxTokensLimit,
             (o, v) => o with { Engine = o.Engine with { MaxTokensLimit = v } }),
         Live("Engine:DefaultMaxTokens", "tokens generated when a request does not say", 1, 1_000_000, o => o.Engine.DefaultMaxTokens,

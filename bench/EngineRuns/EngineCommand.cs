@@ -23,6 +23,8 @@ internal static class EngineCommand
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians are shown", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { Description = "Threads of the runtime", DefaultValueFactory = _ => 2 };
         var batches = new Option<int[]>("--batches") { Description = "Sequences at once", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 8, 32] };
+        var chunk = new Option<int>("--prefill-chunk") { Description = "Prompt positions of one step", DefaultValueFactory = _ => new EngineOptions().PrefillChunk };
+        var share = new Option<double>("--prefill-share") { Description = "Part of the time for long prompts", DefaultValueFactory = _ => new EngineOptions().PrefillShare };
         var device = new Option<EngineDevice>("--device") { Description = "Where the model runs, as its package is written for: cpu or cuda", DefaultValueFactory = _ => EngineDevice.Cpu };
         var parts = new Option<string[]>("--parts")
         {
@@ -32,12 +34,19 @@ internal static class EngineCommand
         };
         var command = new Command("engine", "The engine against a bare loop of model calls: throughput, inter-token time under another's prefill, the cost of hints, cancellation, memory")
         {
-            package, rounds, threads, batches, device, parts,
+            package, rounds, threads, batches, chunk, share, device, parts,
         };
         command.SetAction((parse, _) => RunAsync(
             parse.GetValue(package)!,
             parse.GetValue(rounds),
-            new EngineOptions { MaxSlots = Math.Max(32, parse.GetValue(batches)!.Max()), Threads = parse.GetValue(threads), Device = parse.GetValue(device) },
+            new EngineOptions
+            {
+                MaxSlots = Math.Max(32, parse.GetValue(batches)!.Max()),
+                Threads = parse.GetValue(threads),
+                PrefillChunk = parse.GetValue(chunk),
+                PrefillShare = parse.GetValue(share),
+                Device = parse.GetValue(device),
+            },
             parse.GetValue(batches)!,
             [.. parse.GetValue(parts)!]));
         return command;

@@ -66,6 +66,9 @@ internal sealed class TimedRunner(IModelRunner runner) : IModelRunner
     public void MoveSlot(int from, int to, int positionCount) => runner.MoveSlot(from, to, positionCount);
 
     /// <inheritdoc/>
+    public void ExpectPositions(int slot, int positionCount) => runner.ExpectPositions(slot, positionCount);
+
+    /// <inheritdoc/>
     public void ReleaseSlot(int slot) => runner.ReleaseSlot(slot);
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using Tessera.Engine.Caching;
 using Tessera.Engine.Runtime;
+using Tessera.Models;
 
 namespace Tessera.Engine.Execution.Devices;
 
@@ -22,7 +23,10 @@ internal sealed class GpuDevice(IGpu gpu, DecodeShapes shapes) : IModelDevice
     public int MinLogitsRows => 1;
 
     /// <inheritdoc/>
-    public OrtSession Load(string path, int headSize, OrtElementType kv) => gpu.Load(path);
+    public int MaxDecodeParts(Architecture architecture) => 1;
+
+    /// <inheritdoc/>
+    public OrtSession Load(string path, int headSize, OrtElementType kv, bool ownThreads) => gpu.Load(path);
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => new DevicePool(gpu, byteCount);

@@ -1,5 +1,6 @@
 using Tessera.Engine.Caching;
 using Tessera.Engine.Runtime;
+using Tessera.Models;
 
 namespace Tessera.Engine.Execution.Devices;
 
@@ -10,7 +11,7 @@ namespace Tessera.Engine.Execution.Devices;
 internal sealed class HostDevice(int threads, int spinMicroseconds = 0, bool ownKernels = true) : IModelDevice
 {
     private readonly OrtRunOptions _runOptions = new();
-    private OrtSession? _session;
+    private readonly List<OrtSession> _sessions = [];
 
     /// <inheritdoc/>
     public long? BytesInUse => null;
@@ -22,8 +23,17 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0, bool own
     public int MinLogitsRows => 0;
 
     /// <inheritdoc/>
-    public OrtSession Load(string path, int headSize, OrtElementType kv) =>
-        _session = ownKernels ? GraphLoader.LoadDecoder(path, headSize, kv, threads, spinMicroseconds) : GraphLoader.Load(path, threads, spinMicroseconds);
+    public int MaxDecodeParts(Architecture architecture) =>
+        ownKernels ? DecodePolicy.MaxParts(architecture, threads == 0 ? Environment.ProcessorCount : threads) : 1;
+
+    /// <inheritdoc/>
+    public OrtSession Load(string path, int headSize, OrtElementType kv, bool ownThreads)
+    {
+        var (count, spin) = ownThreads ? (threads, spinMicroseconds) : (1, 0);
+        var session = ownKernels ? GraphLoader.LoadDecoder(path, headSize, kv, count, spin) : GraphLoader.Load(path, count, spin);
+        _sessions.Add(session);
+        return session;
+    }
 
     /// <inheritdoc/>
     public IKvPool ReservePool(nuint byteCount) => KvMemory.Reserve(byteCount);
@@ -46,7 +56,8 @@ internal sealed class HostDevice(int threads, int spinMicroseconds = 0, bool own
     /// <inheritdoc/>
     public void Dispose()
     {
-        _session?.Dispose();
+        foreach (var session in _sessions)
+            session.Dispose();
         _runOptions.Dispose();
     }
 

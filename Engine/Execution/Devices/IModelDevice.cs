@@ -1,5 +1,6 @@
 using Tessera.Engine.Caching;
 using Tessera.Engine.Runtime;
+using Tessera.Models;
 
 namespace Tessera.Engine.Execution.Devices;
 
@@ -15,11 +16,15 @@ internal interface IModelDevice : IDisposable
     /// <summary>Fewest rows of logits that a call computes, wanted or not.</summary>
     int MinLogitsRows { get; }
 
-    /// <summary>Loads the decoder graph; once, before memory is allocated. It is disposed of with the device.</summary>
+    /// <summary>Into how many parts the decode rows of a step may be divided, to be run side by side; 1 = they are run in one call.</summary>
+    int MaxDecodeParts(Architecture architecture);
+
+    /// <summary>Loads the decoder graph, before memory is allocated. It is disposed of with the device.</summary>
     /// <param name="path">The .onnx file.</param>
     /// <param name="headSize">Elements of a head, for the choice of kernels.</param>
     /// <param name="kv">Type of keys and values, for the same.</param>
-    OrtSession Load(string path, int headSize, OrtElementType kv);
+    /// <param name="ownThreads">Whether a run may take other threads than the one that calls.</param>
+    OrtSession Load(string path, int headSize, OrtElementType kv, bool ownThreads = true);
 
     /// <summary>Memory for keys or values of all slots.</summary>
     IKvPool ReservePool(nuint byteCount);
@@ -35,7 +40,7 @@ internal interface IModelDevice : IDisposable
     /// <summary>How decode rows are run.</summary>
     DecodeShape ShapeOf(int rowCount, KvCache cache);
 
-    /// <summary>Runs a graph; what was sent before is seen by it.</summary>
+    /// <summary>Runs a graph; what was sent before is seen by it. From several threads at once where decode rows are divided.</summary>
     /// <param name="session">The graph.</param>
     /// <param name="binding">Every input and output.</param>
     /// <param name="graphId">Which captured sequence of kernels is replayed, see <see cref="DecodeShape.GraphId"/>.</param>

@@ -137,6 +137,71 @@ public sealed unsafe class KvCacheTests
     }
 
     [Fact]
+    public void Release_WithinTheSpareLimit_KeepsItsMemory()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "memory is given back on Linux only");
+
+        // 4,096 positions x 256 bytes: one slot is as much as may stay.
+        using var cache = new KvCache(Small with { MaxPositions = 65_536, LayerCount = 1 }, 4, maxSpareBytes: 4096 * 256);
+        Write(cache, 1, 4096);
+
+        cache.Release(1);
+
+        Assert.Equal(512, ResidentKiB(cache));
+        Assert.Equal(4096 * 256, cache.SpareBytes);
+        cache.SetPositionCount(1, 4096);
+        Assert.Equal(0, cache.SpareBytes);
+    }
+
+    [Fact]
+    public void Release_BeyondTheSpareLimit_GivesBackTheHighestFreeSlotsFirst()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "memory is given back on Linux only");
+        using var cache = new KvCache(Small with { MaxPositions = 65_536, LayerCount = 1 }, 4, maxSpareBytes: 4096 * 256);
+        for (var slot = 0; slot < 4; slot++)
+            Write(cache, slot, 4096);
+
+        cache.Release(2);
+        Assert.Equal(1f, Slot(cache.Keys(0, 2))[0]);
+        cache.Release(0);
+
+        Assert.Equal(0f, Slot(cache.Keys(0, 2))[0]);
+        Assert.Equal([1f, 1f, 1f], new[] { 0, 1, 3 }.Select(slot => Slot(cache.Keys(0, slot))[0]));
+        Assert.Equal(4096 * 256, cache.SpareBytes);
+        cache.AssertInvariants();
+    }
+
+    [Fact]
+    public void Expect_WithinTheSpareLimit_TakesMemoryBesideTheCallerAndKeepsWhatIsWritten()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "memory is taken ahead on Linux only");
+        using var cache = new KvCache(Small with { MaxPositions = 65_536, LayerCount = 1 }, 4, maxSpareBytes: 4096 * 256);
+        Write(cache, 1, 100);
+
+        cache.Expect(1, 3000);
+
+        Assert.Equal(2900 * 256, cache.SpareBytes);
+        Assert.True(SpinWait.SpinUntil(() => ResidentKiB(cache) >= 2 * 3000 * 64 / 1024, TimeSpan.FromSeconds(10)) || !HasPopulate(), $"{ResidentKiB(cache)} KiB are there");
+        Assert.Equal(1f, Slot(cache.Keys(0, 1))[(100 * 16) - 1]);
+        cache.AssertInvariants();
+    }
+
+    [Fact]
+    public void Expect_BeyondTheSpareLimit_TakesOnlyWhatMayStay()
+    {
+        using var cache = new KvCache(Small, 2, maxSpareBytes: 20 * 512);
+
+        cache.Expect(0, 15);
+        cache.Expect(1, 15);
+
+        Assert.Equal(20 * 512, cache.SpareBytes);
+        cache.Release(0);
+        cache.SetPositionCount(0, 64);
+        cache.Release(0);
+        Assert.InRange(cache.SpareBytes, 0, 20 * 512);
+    }
+
+    [Fact]
     public void Memory_OfFewPositions_IsFewPages()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "memory follows positions on Linux only");
@@ -201,6 +266,17 @@ public sealed unsafe class KvCacheTests
 
         Assert.Throws<ObjectDisposedException>(() => cache.Keys(0, 0));
         Assert.Throws<InvalidOperationException>(cache.AssertInvariants);
+    }
+
+    // Linux from 5.14 on.
+    private static bool HasPopulate() => Environment.OSVersion.Version >= new Version(5, 14);
+
+    // Writes keys alone: 128 of a position's 256 bytes.
+    private static void Write(KvCache cache, int slot, int positions)
+    {
+        for (var head = 0; head < cache.KvHeadCount; head++)
+            new Span<float>((float*)cache.Keys(0, slot) + ((nint)head * cache.MaxPositions * 16), positions * 16).Fill(1f);
+        cache.SetPositionCount(slot, positions);
     }
 
     private static IEnumerable<nint> Pools(KvCache cache, int slot) =>

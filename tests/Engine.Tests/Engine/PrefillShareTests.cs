@@ -58,7 +58,7 @@ public sealed class PrefillShareTests
     public async Task LongPrompts_WhenManyWait_GetTheirPartByNumber()
     {
         // Prompts of 12 positions: two chunks each.
-        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
+        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillShare = 0.5, PrefillChunk = 8 });
         run.Time(prompts: 9, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);
@@ -75,7 +75,7 @@ public sealed class PrefillShareTests
     public async Task LongPrompts_WithoutAFreeSlot_DoNotCount()
     {
         // One of 2 slots is free, and the first long prompt has it: the two behind it could not run. So the share is a half, not 3 parts of 4.
-        await using var run = await PacedRun.StartAsync(new EngineOptions { MaxSlots = 2, PrefillChunk = 8 });
+        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillShare = 0.5, MaxSlots = 2, PrefillChunk = 8 });
         run.Time(prompts: 9, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);
@@ -91,7 +91,7 @@ public sealed class PrefillShareTests
     [Fact]
     public async Task ShortPrompts_BesideALongOne_DoNotWaitForIt()
     {
-        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillChunk = 8 });
+        await using var run = await PacedRun.StartAsync(new EngineOptions { PrefillShare = 0.5, PrefillChunk = 8 });
         run.Time(prompts: 10, decode: 1);
 
         var decoding = run.Submit(prompt: 1, tokens: 100);

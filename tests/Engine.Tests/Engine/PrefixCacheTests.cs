@@ -138,6 +138,20 @@ public sealed class PrefixCacheTests
         Assert.Equal(FinishReason.Stop, third.Finished.Reason);
     }
 
+    [Fact]
+    public async Task LongPrompt_WhenItBegins_HasMemoryTakenForItselfAndForTheSlotThatWillKeepIt()
+    {
+        // The model has eight slots; kept prompts are above: the first in slot 8, the next in slot 9, the third in the place of the first.
+        var options = new EngineOptions { MaxSlots = 1, PrefixCacheEntries = 2, PrefillChunk = 16 };
+        await using var harness = await StartAsync(options);
+
+        await harness.RunAsync(Input(Twenty));
+        await harness.RunAsync(Input(Twenty.Replace(" Tom", " Every", StringComparison.Ordinal)));
+        await harness.RunAsync(Input(Twenty.Replace(" Tom Tom", " Every Tom", StringComparison.Ordinal)));
+
+        Assert.Equal([(0, 21), (8, 21), (0, 21), (9, 21), (0, 21), (8, 21)], harness.Runner.Expected);
+    }
+
     private static IReadOnlyDictionary<int, double> NoEnd { get; } = new Dictionary<int, double> { [TestModel.Vocabulary.EndThinkId] = -100 };
 
     private static Task<EngineHarness> StartAsync(EngineOptions? options = null) => EngineHarness.StartForPromptsAsync(options, sharesPrefixes: true);

@@ -61,7 +61,7 @@ public sealed class RealModelTests
         using var folder = new TemporaryFolder();
         var architecture = TinyDecoderArchitecture(0);
         TinyDecoderGraph.Save(folder["decoder.onnx"], architecture);
-        var options = new EngineOptions { MaxSlots = 8, Threads = 1, PrefixCacheEntries = 0, ChecksEveryStep = true };
+        var options = new EngineOptions { MaxSlots = 8, Threads = 1, PrefixCacheEntries = 0, SpareKvMiB = 0, ChecksEveryStep = true };
         var runner = new OnnxModelRunner(folder["decoder.onnx"], architecture, TestModel.Vocabulary.PadId, options);
         await using var engine = new InferenceEngine(TestModel.Package, runner, null, options, TimeProvider.System);
         await engine.WaitUntilStartedAsync();

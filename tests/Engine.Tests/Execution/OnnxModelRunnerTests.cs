@@ -87,6 +87,31 @@ public sealed class OnnxModelRunnerTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(3)]
+    public void Run_RowsDividedOverThreads_GiveTheSameBitsAsInOneCall(int ngrams)
+    {
+        // 19 rows: two parts, of 10 and 9.
+        var shape = TinyDecoderWeights.Small(ngrams);
+        var (divided, _) = Load(shape, threads: 2, slots: 19);
+        var (whole, _) = Load(shape, threads: 1, slots: 19);
+        int[][] sequences = [.. Enumerable.Range(0, 19).Select(i => Ids(2 + (i * 3 % 17), seed: i))];
+        foreach (var runner in new[] { divided, whole })
+        {
+            foreach (var (slot, ids) in sequences.Index())
+                Prefill(runner, slot, ids[..^1], 32);
+        }
+
+        var plan = new StepPlan([.. sequences.Select((ids, slot) => new SequenceSlice(slot, ids, ids.Length - 1, 1, true))], null);
+        var expected = whole.Run(plan).ToArray();
+        var found = divided.Run(plan).ToArray();
+
+        Assert.Equal(expected, found);
+        Assert.Equal(19, found.Chunk(whole.VocabularySize).Select(row => string.Join(',', row)).Distinct().Count());
+        Assert.Equal(whole.Cache.PositionCount(18), divided.Cache.PositionCount(18));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
     public void Run_WholePromptsInOneCall_EqualEachAlone(int ngrams)
     {
         var (runner, _) = Load(ngrams);
@@ -351,11 +376,11 @@ public sealed class OnnxModelRunnerTests : IDisposable
 
     private (OnnxModelRunner Runner, TinyDecoderWeights Weights) Load(int ngrams) => Load(TinyDecoderWeights.Small(ngrams), threads: 1);
 
-    private (OnnxModelRunner Runner, TinyDecoderWeights Weights) Load(Architecture shape, int threads)
+    private (OnnxModelRunner Runner, TinyDecoderWeights Weights) Load(Architecture shape, int threads, int slots = Slots)
     {
         var path = _folder["decoder.onnx"];
         var weights = TinyDecoderGraph.Save(path, shape);
-        var runner = new OnnxModelRunner(path, shape, PadId, new EngineOptions { MaxSlots = Slots, Threads = threads });
+        var runner = new OnnxModelRunner(path, shape, PadId, new EngineOptions { MaxSlots = slots, Threads = threads });
         _runners.Add(runner);
         return (runner, weights);
     }

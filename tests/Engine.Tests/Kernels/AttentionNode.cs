@@ -39,7 +39,7 @@ internal sealed class AttentionNode : IDisposable
         var path = Describe(shape, attributes).Save(folder[$"{Guid.NewGuid():N}.onnx"]);
         using var options = new OrtSessionOptions(threads);
         if (isOurs)
-            options.AddOperators(AttentionOperator.Of(shape.IsByte ? OrtElementType.I8 : OrtElementType.F32, shape.IsWide)!);
+            new OwnKernels(AttentionOperator.Of(shape.IsByte ? OrtElementType.I8 : OrtElementType.F32, shape.IsWide), Matrix: null).AddTo(options);
         _session = new OrtSession(path, options);
         _caches = [.. Enumerable.Range(0, 2).Select(_ => OrtValue.Allocate([Rows, shape.KvHeads, Capacity, shape.Size], shape.IsByte ? OrtElementType.I8 : OrtElementType.F32))];
         foreach (var cache in _caches)

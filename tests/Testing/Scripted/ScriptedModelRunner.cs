@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Tessera.Engine.Execution;
 using Tessera.Models;
 
@@ -145,6 +146,12 @@ public sealed class ScriptedModelRunner(int vocabularySize, Func<IReadOnlyList<i
             _moveCount++;
         }
     }
+
+    /// <summary>Slots and positions that were said to be needed soon.</summary>
+    public ConcurrentQueue<(int Slot, int PositionCount)> Expected { get; } = [];
+
+    /// <inheritdoc/>
+    public void ExpectPositions(int slot, int positionCount) => Expected.Enqueue((slot, positionCount));
 
     /// <inheritdoc/>
     public void ReleaseSlot(int slot)
