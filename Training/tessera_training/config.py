@@ -92,6 +92,7 @@ class TrainConfig:
     long_questions: int = 8  # questions per prompt in a batch of text and mixed rows
     short_questions: int = 16
     last_step_weight: float = 4.0  # of the step that decides the answer, in the loss
+    answer_weight: float = 1.0  # of the answer, in the loss
     easy_until: float = 0.05  # share of the run with easy problems alone
     easy_rate: float = 0.1  # share of easy batches afterwards
     checkpoint_minutes: float = 5.0

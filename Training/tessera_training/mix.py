@@ -138,7 +138,7 @@ def draw_plan(rng: random.Random, mix: MixConfig, step_count: int, long_batch: b
 
 
 def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenizer, coder: StepCoder, mix: MixConfig,
-                long_batch: bool, last_step_weight: float = 1.0, progress: float = 0.0) -> MixedBatch:
+                long_batch: bool, last_step_weight: float = 1.0, progress: float = 0.0, answer_weight: float = 1.0) -> MixedBatch:
     """One branch per question; rows of a batch are alike in length, so that padding stays small."""
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
@@ -175,6 +175,7 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
             continue
         labels[index, start - 1:len(ids) - 1] = tensor[start:]
         weights[index, first - 1:end - 1] = last_step_weight
+        weights[index, ids.index(tokenizer.end_think):len(ids) - 2] = answer_weight
         for begin, past in skipped[index]:
             labels[index, begin - 1:past - 1] = IGNORED
     shape = (len(problems), -1, length)

@@ -162,7 +162,7 @@ class Run:
         count = -(-count // source.prompt_factor)
         problems = [source.make(rng, count, easy) for _ in range(settings.prompts * source.prompt_factor)]
         return source.name, mixed_batch(rng, problems, self.tokenizer, self.coder, self.recipe.mix, long_batch, settings.last_step_weight,
-                                         self.progress).to(self.device)
+                                         self.progress, settings.answer_weight).to(self.device)
 
     def train_step(self) -> dict:
         """One optimizer step; returns the log record."""

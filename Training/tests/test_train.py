@@ -129,6 +129,16 @@ class MixTests(unittest.TestCase):
             else:
                 self.assertEqual(tokenizer.decode(labels), f"{taught}</think>{question.answer}<eos>")
 
+    def test_answer_and_deciding_step_have_their_weights(self):
+        tokenizer, recipe = Tokenizer(build(24)), tiny.recipe()
+        question = Question(" Is Tom a lempus or numpus?", (" Every impus is a lempus.", " Tom is a impus."), " Tom is a lempus.", 2)
+        coder = StepCoder(Codebook(recipe.codebook, tokenizer.text_size), tokenizer)
+        recipe.mix.recall_rate, recipe.mix.text_rate = 0.0, 1.0
+        batch = mixed_batch(random.Random(1), [Problem("prosqa", "Tom is a impus.", (question,))], tokenizer, coder, recipe.mix, True, 3.0, 0.0, 5.0)
+        kept = batch.labels != IGNORED
+        by_weight = {weight: tokenizer.decode(batch.labels[kept & (batch.weights == weight)].tolist()) for weight in (1.0, 3.0, 5.0)}
+        self.assertEqual(by_weight, {1.0: question.steps[0] + "</think><eos>", 3.0: question.steps[1], 5.0: question.answer})
+
     def test_strategies_replace_what_they_say(self):
         rng, mix = random.Random(4), tiny.recipe().mix
         mix.full_rate = 1.0

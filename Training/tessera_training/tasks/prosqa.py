@@ -176,7 +176,7 @@ class Search:
         """Another walk of a candidate, from the latest node of its trail that has a parent nobody went to; false when there is none.
 
         The edge that led to that node is said again, so that the trace names where it goes on. From there the walk takes edges not taken yet
-        while there are any, of these one that leads to the entity if one does.
+        while there are any, of these one that leads to the entity if one does. A candidate with no way left says its last step again and passes.
         """
         for again in reversed(self.trails[candidate]):
             if self._untaken(again[0]):
@@ -186,6 +186,7 @@ class Search:
         else:
             node = candidate
             if not self._untaken(node):
+                self.steps.append(self.trails[candidate][-1])
                 return False
         edges = []
         while self.graph.parents[node]:
@@ -210,7 +211,7 @@ def walk_back_steps(rng: random.Random, graph: Graph, entity: int, target: int, 
     while True:
         ends = [p for p in graph.persons if graph.distance[p][start] < UNREACHED]
         if start in search.trails:
-            search.resume(start)
+            search.resume(start)  # or says its last step again, so that the candidates' turns tell whose walk the last one is
         elif start == target:
             wrong = [p for p in ends if p != entity]
             search.walk(target, rng.choice(wrong) if wrong and rng.random() < 2 * dead_end_rate else entity)
