@@ -9,6 +9,7 @@ import torch
 from tessera_training import checkpoint, safetensors_file
 from tessera_training.carry_over import carry_over, shares, text_rows
 from tessera_training.from_package import restore
+from tessera_training.graft_vqvae import graft
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run
 from tessera_training.vqvae import Codebook
@@ -80,6 +81,23 @@ class CarryOverTests(unittest.TestCase):
         self.assertEqual(carried["model.embed_tokens.weight"].tolist(), [[0, 1], [4, 5], [2, 3], [2, 3], [4, 5], [7.5, 8.5]])
         self.assertEqual(carried["model.ngram_embeddings.1.weight"].shape, (6, 2))
         self.assertIs(carried["model.norm.weight"], tensors["model.norm.weight"])
+
+
+class GraftTests(unittest.TestCase):
+    @torch.no_grad()
+    def test_a_decoder_computes_the_same_under_a_turned_encoder(self):
+        recipe = tiny.recipe()
+        donor, new = codebook(recipe), codebook(recipe, 1)
+        turn, _ = torch.linalg.qr(torch.randn(donor.codes.shape[1], donor.codes.shape[1]))
+        other, _ = torch.linalg.qr(torch.randn(donor.embed.weight.shape[1], donor.embed.weight.shape[1]))
+        new.codes.copy_((donor.codes @ turn).flip(0))  # the same codes in other coordinates and order
+        new.embed.weight.copy_(donor.embed.weight @ other)
+        share = torch.eye(len(donor.codes)).flip(0)
+        encoder = new.encoder_in.weight.clone()
+        graft(new, donor, list(range(donor.text_size)), share, list(range(2, 400)))
+        codes, prompt = torch.randint(0, len(donor.codes), (3, 5)), torch.randint(2, 400, (3, donor.config.question_tokens))
+        torch.testing.assert_close(new.decode(len(donor.codes) - 1 - codes, prompt), donor.decode(codes, prompt), atol=2e-2, rtol=1e-2)
+        self.assertTrue(torch.equal(new.encoder_in.weight, encoder))
 
 
 class PackageTests(unittest.TestCase):
