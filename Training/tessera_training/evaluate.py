@@ -201,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
-    parser.add_argument("--tasks", default="prosqa,prontoqa,arithmetic")
+    parser.add_argument("--tasks", default="prosqa,prontoqa,arithmetic", help="of the standard rows; none: only what other options ask for")
     parser.add_argument("--count", type=int, default=300, help="cases of each task")
     parser.add_argument("--modes", default="latent,text,none,auto")
     parser.add_argument("--dial", type=int, default=0, help="latent budgets from 0 to this one (0: none)")
@@ -219,10 +219,15 @@ def main() -> None:
     if args.answer_only:
         add_answer_only(args.checkpoint, args.answer_only)
         return
+    tasks = tuple(args.tasks.split(","))
+    if unknown := sorted(set(tasks) - {"prosqa", "prontoqa", "arithmetic", "none"}):
+        raise ValueError(f"--tasks: unknown {unknown}, known are prosqa, prontoqa, arithmetic and none")
+    if args.scope and "none" in tasks:
+        raise ValueError("--scope: compares with answers inside the tasks, so --tasks must name some")
     torch.set_num_threads(args.threads)
     print(f"seed {args.seed}, problems' seed {suites.HELD_OUT_SEED}", flush=True)
     started = time.time()
-    measured = suites.standard(args.prosqa, args.count, tuple(args.tasks.split(",")))
+    measured = suites.standard(args.prosqa, args.count, tasks)
     beyond = suites.generalisation(args.generalisation) if args.generalisation else []
     result = evaluate(args.checkpoint, measured, [Mode(mode) for mode in args.modes.split(",")], not args.no_ablation, args.seed, args.batch,
                       args.bf16, args.dial, beyond, args.scope, devices.choose(args.device))

@@ -7,10 +7,11 @@ import struct
 import tempfile
 import unittest
 import zlib
+from unittest import mock
 
 import torch
 
-from tessera_training import checkpoint, config, files, png, safetensors_file
+from tessera_training import checkpoint, config, evaluate, files, png, safetensors_file
 from tessera_training.curves import Curves
 from tessera_training.model import ModelShape, TesseraLlama
 from tessera_training.tasks import prosqa
@@ -60,6 +61,12 @@ class BadInputTests(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
+
+    def test_evaluator_refuses_tasks_that_it_does_not_know_and_a_scope_without_any(self):
+        for options, said in ((["--tasks", "prosqa,proof"], "--tasks: unknown ['proof']"), (["--tasks", "none", "--scope"], "--scope: ")):
+            with mock.patch("sys.argv", ["evaluate", "--checkpoint", self.folder, *options]), self.assertRaises(ValueError) as raised:
+                evaluate.main()
+            self.assertIn(said, str(raised.exception))
 
     def test_recipe_errors_name_file_and_key(self):
         for text, expected in (("seed = ", "bad.toml: "), ("[mix]\nrate = 1", r"bad.toml: .*mix\.rate"), ("[mix]\nstrategy = 'x'", "bad.toml: mix.strategy"),
