@@ -86,7 +86,12 @@ public sealed partial class CompareTests(BrowserFixture browser)
 
     private static string Kibibytes(long bytes) => $"{Significant(bytes / 1024.0)} KiB";
 
-    private static string Significant(double value) => double.Parse(value.ToString("G3", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture).ToString("0.###", CultureInfo.InvariantCulture);
+    // Three digits as the page has them: JavaScript's toPrecision takes the larger of two that are as close, the format G3 the even one (51.25 KiB).
+    private static string Significant(double value)
+    {
+        var unit = value == 0 ? 1 : (decimal)Math.Pow(10, Math.Floor(Math.Log10(Math.Abs(value))) - 2);
+        return (Math.Round((decimal)value / unit, MidpointRounding.AwayFromZero) * unit).ToString("0.###", CultureInfo.InvariantCulture);
+    }
 
     [GeneratedRegex("\n+")]
     private static partial Regex Blank();
