@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Tessera.Bench.Exports;
 
@@ -25,7 +26,15 @@ internal static class OwnProcess
         new("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, program), .. arguments]);
 
     /// <summary>Exports a checkpoint; the package has room for 4,096 positions.</summary>
+    /// <param name="checkpoint">Its folder.</param>
+    /// <param name="package">The folder to write.</param>
+    /// <param name="precision">Of the weights.</param>
+    /// <param name="blockSize">Weights that share a scale; the exporter's default when null.</param>
     /// <returns>What the exporter wrote to standard output.</returns>
-    public static string Export(string checkpoint, string package, string precision) =>
-        Run("tessera-export.dll", ["export", "--checkpoint", checkpoint, "--out", package, "--precision", precision, "--max-positions", "4096", "--force"]);
+    public static string Export(string checkpoint, string package, string precision, int? blockSize = null) => Run(
+        "tessera-export.dll",
+        [
+            "export", "--checkpoint", checkpoint, "--out", package, "--precision", precision, "--max-positions", "4096", "--force",
+            .. blockSize is { } size ? ["--block-size", size.ToString(CultureInfo.InvariantCulture)] : Array.Empty<string>(),
+        ]);
 }

@@ -3,25 +3,26 @@ using Tessera.Bench.Timing;
 namespace Tessera.Bench.Peers;
 
 /// <summary>One thing that is measured on every side.</summary>
+/// <param name="Key">What <c>--measures</c> calls it.</param>
 /// <param name="Name">What the table calls it.</param>
 /// <param name="Prepare">Command before the clock; null for none.</param>
 /// <param name="Command">The timed command.</param>
 /// <param name="Tokens">Tokens of one timed command.</param>
-internal sealed record Measure(string Name, string? Prepare, string Command, int Tokens)
+internal sealed record Measure(string Key, string Name, string? Prepare, string Command, int Tokens)
 {
     private const int Context = 128;
 
     /// <summary>The rows of the table of targets.</summary>
     public static IReadOnlyList<Measure> All { get; } =
     [
-        new("prefill 512", null, "prefill 512", 512),
+        new("prefill", "prefill 512", null, "prefill 512", 512),
         Decode(batch: 1, steps: 24),
         Decode(batch: 4, steps: 16),
         Decode(batch: 8, steps: 16),
     ];
 
     private static Measure Decode(int batch, int steps) =>
-        new($"decode, batch {batch}, context {Context}", $"begin {batch} {Context}", $"decode {steps}", batch * steps);
+        new($"decode-{batch}", $"decode, batch {batch}, context {Context}", $"begin {batch} {Context}", $"decode {steps}", batch * steps);
 }
 
 /// <summary>Tokens per second of one side in every round.</summary>
@@ -35,13 +36,13 @@ internal sealed record Series(string Side, Measure Measure, IReadOnlyList<double
 internal static class PeerComparison
 {
     /// <summary>Runs the rounds; one round before them, not counted, warms each side up.</summary>
-    public static IReadOnlyList<Series> Run(IReadOnlyList<Side> sides, int rounds, Action<string> progress)
+    public static IReadOnlyList<Series> Run(IReadOnlyList<Side> sides, IReadOnlyList<Measure> measures, int rounds, Action<string> progress)
     {
         var values = new Dictionary<(string, Measure), List<double>>();
         for (var round = 0; round <= rounds; round++)
         {
             progress(round == 0 ? "warm-up" : $"round {round} of {rounds}");
-            foreach (var measure in Measure.All)
+            foreach (var measure in measures)
             {
                 foreach (var side in sides)
                 {
