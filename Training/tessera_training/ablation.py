@@ -1,8 +1,8 @@
 """The same recipe under several settings, one run after the other, and a table of what came out:
-`python3 -m tessera_training.ablation --recipe recipes/ablation_mixing.toml --codebook runs/ablation/codebook --out runs/ablation --prosqa FILE`.
+`python3 -m tessera_training.ablation --recipe recipes/prosqa.toml --codebook runs/prosqa/codebook --out runs/prosqa/mixing --prosqa FILE`.
 
 A recipe's `mix.strategy` is varied unless `--vary KEY=A,B,C` names another key; `--vary seed=0,1,2` repeats a recipe, and the table then ends with mean and spread
-over the seeds. A run that is there already is taken as it is, one that was
+over the seeds. With `--weights CHECKPOINT` every run goes on from that checkpoint instead of from scratch. A run that is there already is taken as it is, one that was
 interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder.
 """
 from __future__ import annotations
@@ -25,11 +25,16 @@ STRATEGIES = "mix.strategy=leading,all,curriculum,poisson"
 MODES = (Mode.LATENT, Mode.TEXT)
 
 
-def run_of(recipe: Recipe, setting: str, codebook: Codebook, folder: str) -> Run:
-    """The run of one setting, trained to its end."""
-    changed = recipes.changed(recipe, [setting])
-    changed.codebook.codes = codebook.config.codes
-    run = Run.open(folder) if os.path.exists(os.path.join(folder, "state.pt")) else Run(changed, codebook, folder)
+def run_of(recipe: Recipe, setting: str, codebook: Codebook, folder: str, weights: str | None = None) -> Run:
+    """The run of one setting, trained to its end; a new one starts from the checkpoint `weights` if there is one."""
+    if os.path.exists(os.path.join(folder, "state.pt")):
+        run = Run.open(folder)
+    else:
+        changed = recipes.changed(recipe, [setting])
+        changed.codebook.codes = codebook.config.codes
+        run = Run(changed, codebook, folder)
+        if weights is not None:
+            run.take_weights(weights)
     if run.progress < 1:
         train(run)
     return run
@@ -85,6 +90,7 @@ def main() -> None:
     parser.add_argument("--codebook", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--vary", default=STRATEGIES, metavar="KEY=A,B,C")
+    parser.add_argument("--weights", help="checkpoint folder, latents included, that every run starts from")
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
     parser.add_argument("--count", type=int, default=300, help="cases of each task")
     args = parser.parse_args()
@@ -96,7 +102,8 @@ def main() -> None:
     rows = []
     for setting in settings_of(args.vary):
         print(f"{setting}, seed {recipe.seed}", flush=True)
-        rows.append(row(setting, run_of(recipe, setting, codebook, os.path.join(args.out, setting.replace("=", "-"))), measured))
+        run = run_of(recipe, setting, codebook, os.path.join(args.out, setting.replace("=", "-")), args.weights)
+        rows.append(row(setting, run, measured))
         checkpoint.write_json(os.path.join(args.out, "ablation.json"), {"recipe": args.recipe, "rows": rows})
     with open(os.path.join(args.out, "ablation.md"), "w", encoding="utf-8") as file:
         file.write(table(rows))

@@ -30,6 +30,18 @@ class AblationTests(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "--vary 'mix.strategy'"):
             ablation.settings_of("mix.strategy")
 
+    def test_a_run_can_go_on_from_a_checkpoint_and_keeps_its_weights_until_it_trains(self):
+        recipe = tiny.recipe()
+        recipe.train.length = 1
+        with tempfile.TemporaryDirectory() as folder:
+            first = Run(recipe, codebook(recipe), os.path.join(folder, "first"))
+            first.train_step()
+            first.save()
+            recipe.train.lr = 0.0
+            run = ablation.run_of(recipe, "seed=3", codebook(recipe), os.path.join(folder, "on"), os.path.join(folder, "first", "checkpoint"))
+            self.assertEqual((run.step, run.recipe.seed), (1, 3))
+            torch.testing.assert_close(run.model.embed.weight, first.model.embed.weight, atol=1e-6, rtol=1e-5)
+
     def test_a_run_by_tokens_ends_when_it_has_seen_them(self):
         recipe = tiny.recipe()
         recipe.train.schedule, recipe.train.length = "tokens", 0.002
