@@ -144,7 +144,11 @@ def main() -> None:
     for one in done:
         print(json.dumps(one))
     print(f"{len(done)} codes divided, {codebook.config.codes} -> {made.config.codes}")
-    made.save(args.out, {"split_from": os.path.basename(os.path.normpath(args.codebook)), "seed": recipe.seed})
+    with open(os.path.join(args.codebook, "codebook.json"), encoding="utf-8") as file:
+        measured = json.load(file).get("measured", {})
+    # How much text a code stands for does not change; what else was measured does.
+    kept = {key: measured[key] for key in ("text_tokens_per_latent",) if key in measured}
+    made.save(args.out, {"split_from": os.path.basename(os.path.normpath(args.codebook)), "seed": recipe.seed, "measured": kept})
 
 
 if __name__ == "__main__":
