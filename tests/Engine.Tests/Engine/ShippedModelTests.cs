@@ -97,7 +97,7 @@ public sealed class ShippedModelTests
     public async Task Responses_OnADeviceWithMemoryOfItsOwn_EqualThoseAloneInMainMemory()
     {
         await using var alone = InferenceEngine.Start(Package, new EngineOptions { MaxSlots = 1, Threads = 1, PrefixCacheEntries = 0 }, TimeProvider.System);
-        var gpu = new FakeGpu();
+        var gpu = new FakeGpu { HeadSize = Package.Manifest.Architecture.HeadDim, Kv = DecoderContract.KvType(Package.Manifest.Precision.Kv) };
         await using var busy = StartOnDevice(gpu, new EngineOptions { MaxSlots = 6, MaxKvPositions = 420, PrefillChunk = 96, PrefillShare = 1, ChecksEveryStep = true });
         List<GenerationInput> inputs = [.. Enumerable.Range(0, 12).Select(InputOf), InputOf(3) with { N = 3, Temperature = 0 }];
 

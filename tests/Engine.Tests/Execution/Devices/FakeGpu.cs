@@ -12,7 +12,6 @@ namespace Tessera.Engine.Tests.Execution.Devices;
 /// </summary>
 internal sealed unsafe class FakeGpu : IGpu
 {
-    private const int HeadSize = 16;
     private static readonly nint Shift = (nint)1 << 52;
 
     private readonly SortedList<nint, nuint> _device = [];
@@ -41,6 +40,12 @@ internal sealed unsafe class FakeGpu : IGpu
 
     public bool IsDisposed { get; private set; }
 
+    /// <summary>Elements of a head of the graph; our kernels are made for one size, and with another the runtime's would compute.</summary>
+    public int HeadSize { get; init; } = 16;
+
+    /// <summary>Type of the graph's keys and values, for the same reason.</summary>
+    public OrtElementType Kv { get; init; } = OrtElementType.F32;
+
     /// <summary>Bytes that an allocation may have; more fails.</summary>
     public nuint MaxAllocation { get; init; } = nuint.MaxValue;
 
@@ -48,7 +53,7 @@ internal sealed unsafe class FakeGpu : IGpu
 
     // The same kernels as in main memory: only where the memory is may make a difference.
     public OrtSession Load(string path) =>
-        _session = GraphLoader.LoadDecoder(path, HeadSize, OrtElementType.F32, threads: 1, spinMicroseconds: 0);
+        _session = GraphLoader.LoadDecoder(path, HeadSize, Kv, threads: 1, spinMicroseconds: 0);
 
     public nint Allocate(nuint byteCount)
     {
