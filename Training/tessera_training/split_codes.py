@@ -2,7 +2,7 @@
 
 Merging cells by distance can leave two near groups of steps under one code; the language model then cannot say which it means. Such a code shows in the decoder: it cannot tell its steps'
 new words apart, however long it trains. The encoder's vectors of such a code's steps are divided in two along the line on which they lie furthest apart; where the halves are
-apart by `--gap` times their spread (a single round group has 2.7), the code keeps one half and a new code gets the other. Then `refine_vqvae` for the decoder, and `carry_over` and more
+apart by `--gap` times their spread (a single round group stays under 3.5, as a test shows), the code keeps one half and a new code gets the other. Then `refine_vqvae` for the decoder, and `carry_over` and more
 training for the language model, which both have to learn the difference.
 """
 from __future__ import annotations
