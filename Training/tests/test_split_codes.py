@@ -1,13 +1,18 @@
 """`python3 -m unittest tests.test_split_codes`"""
+import os
+import tempfile
 import unittest
 
 import torch
 
+from tessera_training.from_package import restore
 from tessera_training.split_codes import confusion, distinct_vectors, divided, split, traces
+from tessera_training.tasks.arithmetic import NAMES, held_apart
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train_vqvae import canonical_ids
-from tessera_training.vqvae import Codebook
+from tessera_training.vqvae import Codebook, padded
 from tests import tiny
+from tests.test_carry_over import PACKAGE
 
 
 class DividedTests(unittest.TestCase):
@@ -68,6 +73,23 @@ class SplitTests(unittest.TestCase):
             same, none = split(self.codebook, self.batch, self.canonical, seed=0, **setting)
             self.assertEqual(none, [])
             self.assertTrue(torch.equal(same.codes, self.codebook.codes))
+
+
+class ShippedCodebookTests(unittest.TestCase):
+    def test_no_two_persons_share_a_code_where_training_compares_them(self):  # Dan and Polly did in 0.4.0, behind nearly all of its wrong arithmetic latents
+        with tempfile.TemporaryDirectory() as folder:
+            restore(PACKAGE, folder)
+            codebook = Codebook.load(os.path.join(folder, "codebook"))
+            tokenizer = Tokenizer.load(os.path.join(folder, "checkpoint", "tokenizer.json"))
+        question = torch.tensor([tokenizer.encode(" How many coins does Tom have?")[-codebook.config.question_tokens:]])
+        for sentence in (" {0} depends on {1}.", " Start with {0}."):
+            persons = {}
+            for person in NAMES:
+                for other in NAMES:
+                    ids = padded(tuple(tokenizer.encode(sentence.format(person, other))), codebook.config.chunk_tokens)
+                    if other != person and not held_apart(person, other):
+                        persons.setdefault(int(codebook.encode(torch.tensor([ids]), question)[0, 0]), set()).add(person)
+            self.assertEqual([found for found in persons.values() if len(found) > 1], [], sentence)
 
 
 if __name__ == "__main__":
