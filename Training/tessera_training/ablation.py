@@ -12,7 +12,7 @@ import os
 
 import torch
 
-from . import checkpoint, files, suites
+from . import checkpoint, evaluate_maze, files, suites
 from . import config as recipes
 from .config import Recipe
 from .evaluate import evaluate
@@ -40,10 +40,22 @@ def run_of(recipe: Recipe, setting: str, codebook: Codebook, folder: str, weight
     return run
 
 
-def row(setting: str, run: Run, measured: list[Suite]) -> dict:
-    """What one run reached: its tokens, and the evaluator's rows."""
-    result = evaluate(os.path.join(run.folder, "checkpoint"), measured, list(MODES), False, 1, 50)
-    return {"setting": setting, "tokens": run.tokens, "steps": run.step, "seed": run.recipe.seed, "rows": result["rows"]}
+def measured_of(recipe: Recipe, prosqa: str | None, count: int) -> list[Suite]:
+    """The suites of the recipe's tasks; the maze has its own measure (`row`)."""
+    tasks = tuple(dict.fromkeys(recipe.tasks.names))
+    measured = suites.standard(prosqa, count, tasks)
+    if not measured and "maze" not in tasks:
+        raise ValueError("nothing to measure: ProsQA needs --prosqa")
+    return measured
+
+
+def row(setting: str, run: Run, measured: list[Suite], modes: tuple[Mode, ...] = MODES, maze_count: int = 100) -> dict:
+    """What one run reached: its tokens, and the evaluator's rows; of a recipe with the maze, 1-Feasible-10 on `maze_count` mazes too."""
+    folder = os.path.join(run.folder, "checkpoint")
+    rows = evaluate(folder, measured, list(modes), False, 1, 50)["rows"]
+    if "maze" in run.recipe.tasks.names:
+        rows += evaluate_maze.evaluate(folder, maze_count, list(modes))
+    return {"setting": setting, "tokens": run.tokens, "steps": run.step, "seed": run.recipe.seed, "rows": rows}
 
 
 def table(rows: list[dict]) -> str:
@@ -95,9 +107,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=300, help="cases of each task")
     args = parser.parse_args()
     recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
-    measured = suites.standard(args.prosqa, args.count, tuple(dict.fromkeys(recipe.tasks.names)))
-    if not measured:
-        raise ValueError("nothing to measure: ProsQA needs --prosqa")
+    measured = measured_of(recipe, args.prosqa, args.count)
     torch.set_num_threads(recipe.threads)
     rows = []
     for setting in settings_of(args.vary):

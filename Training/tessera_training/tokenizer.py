@@ -105,7 +105,7 @@ def words(tasks: Iterable[str] = ()) -> list[str]:
     found += [" " + word for word in (*arithmetic.ITEMS, "depends on", "Start with", "How many", "how many", "does", "have?")] + ["How many"]
     found += [text for number in range(100) for text in (f" {number}", str(number))]
     if "maze" in tasks:
-        found += ["There", *(" " + word for word in maze.WORDS)]
+        found += [" " + word for word in maze.WORDS]
     return list(dict.fromkeys(found))
 
 

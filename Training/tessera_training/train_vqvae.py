@@ -158,16 +158,20 @@ def train(recipe: Recipe, folder: str) -> Codebook:
     return codebook
 
 
-def conclusion(task: str, step: str) -> str:
-    """The new information of a step: the parent in a ProsQA walk back, the person or the count in arithmetic, what the entity is found to be in
-    ProntoQA. Elsewhere, and in chunks that are no step, the text itself.
+def conclusion(task: str, step: str, step_order: str = "walk_back") -> str:
+    """The new information of a step: the parent in a ProsQA walk back and the child in the released order, the person or the count in arithmetic, what
+    the entity is found to be in ProntoQA, the cell that a move in a maze leads to. Elsewhere, and in chunks that are no step, the text itself.
     """
-    if task not in ("prosqa", "prontoqa", "arithmetic") or not step.endswith(".") or not step.startswith(" "):
+    if task not in ("prosqa", "prontoqa", "arithmetic", "maze") or not step.endswith(".") or not step.startswith(" "):
         return step
     sentence = step.strip().rstrip(".").split(". ")[-1]
     words = sentence.split()
+    if task == "maze":
+        return f"{words[0]} {words[-1]}"
     if task == "arithmetic":
         return words[0] if words[1] == "depends" else words[2]
+    if task == "prosqa" and step_order == "forward":
+        return words[-1]
     if task == "prosqa":
         return words[1] if words[0] == "Every" else words[0]
     return " ".join(word for word in words[2:] if word not in ("a", "an"))
@@ -205,7 +209,7 @@ def measure(codebook: Codebook, tokenizer: Tokenizer, sources: list[TaskSource],
     by_conclusion: dict[str, Counter] = defaultdict(Counter)
     for row, steps in enumerate(batch.steps):
         for column, step in enumerate(steps):
-            found, code = conclusion(batch.tasks[row], step), int(codes[row, column])
+            found, code = conclusion(batch.tasks[row], step, recipe.tasks.step_order), int(codes[row, column])
             by_code[code][found] += 1
             by_conclusion[batch.tasks[row] + ":" + found][code] += 1
     total = sum(sum(counter.values()) for counter in by_code.values())

@@ -315,37 +315,65 @@ class Arithmetic(unittest.TestCase):
 class Maze(unittest.TestCase):
     def test_every_maze_is_solved_by_its_answer_and_read_back_from_the_text(self):
         rng, locked, lengths, swaps = random.Random(16), 0, [], 0
-        for index in range(150):
+        for index in range(300):
             problem = maze.make_problem(rng, 2, index % 4 == 0)
             for question in problem.questions:
                 prompt = problem.facts + question.text
                 self.assertTrue(maze.feasible(prompt, question.answer), prompt + question.answer)
-                moves = question.answer.rstrip(".").split()
-                self.assertFalse(maze.walk(maze.read(prompt), moves[:-1]))
-                locked += "open" in moves
-                swaps += moves.count("take") > 1
-                lengths.append(len(moves))
-                self.assertEqual(sum(step.startswith(" Take") for step in question.steps), moves.count("take"))
-                self.assertEqual(sum(step.startswith(" Open") for step in question.steps), moves.count("open"))
-        self.assertGreater(locked, 60)
-        self.assertGreater(swaps, 10)
+                path = question.answer.rstrip(".").split()
+                self.assertFalse(maze.walk(maze.read(prompt), path[:-1]))
+                locked += "open" in path
+                swaps += path.count("take") > 1
+                lengths.append(len(path))
+        self.assertGreater(locked, 120)
+        self.assertGreater(swaps, 20)
         self.assertTrue(6 < sum(lengths) / len(lengths) < 20)
 
+    def test_steps_tell_the_path_of_the_answer(self):
+        rng = random.Random(18)
+        for index in range(100):
+            for question in maze.make_problem(rng, 3, index % 4 == 0).questions:
+                told, here, target = [], re.search(r"from (\d\d)", question.text).group(1), None
+                for step in question.steps:
+                    words = step.rstrip(".").split()
+                    if words[0] == "Head":
+                        target = words[-1]
+                        self.assertNotEqual(target, here)
+                    elif words[0] == "Go":
+                        self.assertEqual(words[3], here)
+                        dx, dy = maze.MOVES[words[1]]
+                        here = f"{int(here[0]) + dx}{int(here[1]) + dy}"
+                        self.assertEqual(words[5], here)
+                        told.append(here)
+                        if maze.room_of(maze.cell_of(words[3])) != maze.room_of(maze.cell_of(here)):
+                            target = None  # through a door
+                    else:
+                        self.assertIn(target, (here, None))
+                        told.append(words[0].lower())
+                self.assertEqual(told, question.answer.rstrip(".").split())
+
+    def test_a_small_maze_is_walked_as_expected(self):
+        made = maze.read("2 by 1 rooms. Doors: 32 red 42. Keys: red at 12. What path leads from 22 to 53?")
+        self.assertEqual(maze.solve(made).steps, [
+            " Head for 12.", " Go left from 22 to 12.", " Take red.", " Head for 32.", " Go right from 12 to 22.", " Go right from 22 to 32.", " Open red.",
+            " Go right from 32 to 42.", " Head for 53.", " Go right from 42 to 52.", " Go up from 52 to 53."])
+
     def test_walls_doors_and_keys_bind_the_walk(self):
-        prompt = ("There are 2 by 1 rooms. A red door joins 2 1 and 3 1. The red key is at 0 1. The blue key is at 1 2. "
-                  "What moves lead from 1 1 to 4 1?")
-        for moves, feasible in (
-            ("left take right right open right right", True),
-            ("right right right", False),  # locked
-            ("right open right right", False),  # no key
-            ("take left take right right open right right", False),  # nothing to take there
-            ("up take down left take right right open right right", True),  # the blue key is put down
-            ("left take right up take down right open right right", False),  # the red key was put down
-            ("left take right right open right right right", False),  # past the goal
-            ("left take right right up right", False),  # a wall
-            ("left take right right open right jump", False),
+        prompt = "2 by 1 rooms. Doors: 32 red 42. Keys: blue at 23. red at 12. What path leads from 22 to 52?"
+        for path, feasible in (
+            ("12 take 22 32 open 42 52", True),
+            ("32 42 52", False),  # locked
+            ("32 open 42 52", False),  # no key
+            ("take 12 take 22 32 open 42 52", False),  # nothing to take there
+            ("23 take 22 12 take 22 32 open 42 52", True),  # the blue key is put down
+            ("12 take 22 23 take 22 32 open 42 52", False),  # the red key was put down
+            ("12 take 22 32 open 42 52 62", False),  # past the goal
+            ("12 take 22 32 33 43 42 52", False),  # a wall
+            ("12 take 32 open 42 52", False),  # no neighbour
+            ("12 take 22 32 open 42 jump", False),
+            ("12 take 22 32 open 42 99", False),
         ):
-            self.assertEqual(maze.feasible(prompt, f" {moves}."), feasible, moves)
+            self.assertEqual(maze.feasible(prompt, f" {path}."), feasible, path)
 
     def test_mazes_have_every_room_joined(self):
         rng = random.Random(17)

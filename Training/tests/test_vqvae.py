@@ -163,9 +163,11 @@ class VqVaeTests(unittest.TestCase):
     def test_conclusion_is_the_new_information(self):
         self.assertEqual(conclusion("prosqa", " Every lempus is a numpus."), "lempus")
         self.assertEqual(conclusion("prosqa", " Tom is a numpus."), "Tom")
+        self.assertEqual(conclusion("prosqa", " Every lempus is a numpus.", "forward"), "numpus")
         self.assertEqual(conclusion("prontoqa", " Every wumpus is an impus. Fae is an impus."), "impus")
         self.assertEqual(conclusion("prontoqa", " Every wumpus is not hot. Fae is not hot."), "not hot")
         self.assertEqual([conclusion("arithmetic", step) for step in (" Start with Leo.", " Tom depends on Leo.", " Tom has 12.")], ["Leo", "Tom", "12"])
+        self.assertEqual([conclusion("maze", step) for step in (" Head for 45.", " Go left from 64 to 54.", " Take red.")], ["Head 45", "Go 54", "Take red"])
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Keys-Finding Maze: walk through 3x3 rooms to a goal, past coloured doors that need their key; one key can be carried at a time.
 
-There is no public generator; this one follows the published description. Rooms form a grid, each is 3x3 cells; doors are in the
-middle of shared walls, and some are locked with a colour whose key lies where it can be reached before. Every sentence holds cells as "x y", from the
-lower left corner, counted from 0. The steps are a plan: which key to take, which door to open, then the goal. The answer is the sequence of moves:
-`up down left right`, `take` (drops what was carried) and `open` (the locked door beside the cell, with the carried key; it stays open).
-An answer counts as feasible when `walk` reaches the goal; 1-Feasible-10 asks for one feasible answer in ten samples.
+There is no public generator; this one follows the published description. Four rooms form a square of 6x6 cells, and a cell is named by its column and row, both from
+1, "34" being column 3 of row 4. Doors are in the middle of shared walls, and some are locked with a colour whose key lies where it can be reached before. A prompt
+lists the doors, each between two cells and open or of a colour, and where the keys are. The reasoning walks: each step names the next cell to get to (a key, a door or the goal),
+then come the moves to it, one step each, and what is done there. The answer is the path alone: the cells, with `take` (drops what was carried) and `open` (the locked door
+beside the cell, with the carried key; it stays open). It counts as feasible when `walk` reaches the goal; 1-Feasible-10 asks for one feasible answer in ten samples.
 Print some: `python3 -m tessera_training.tasks --task maze`.
 """
 from __future__ import annotations
@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 
 from .common import Problem, Question
 
-COLOURS = "red blue green yellow".split()
+COLOURS = "red green blue".split()
 SIDE = 3  # cells of a room's side
 MOVES = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
 EXTRA_DOOR_RATE = 0.25
 LOCK_RATE = 0.5
 
-WORDS = ("up down left right take open Take Open Reach rooms door joins and the The key is at goal A An What moves lead from "
-         "to by").split() + COLOURS
+WORDS = "rooms by Doors Keys at open What path leads from to Head for Go up down left right Take Open take".split() + COLOURS
 
 Cell = tuple[int, int]
 Wall = frozenset  # of two neighbouring cells
@@ -51,6 +50,15 @@ class Maze:
             return True
         wall = frozenset((a, b))
         return wall in self.doors and (self.doors[wall] is None or wall in opened)
+
+
+def name_of(cell: Cell) -> str:
+    """Column and row, both from 1."""
+    return f"{cell[0] + 1}{cell[1] + 1}"
+
+
+def cell_of(name: str) -> Cell:
+    return int(name[0]) - 1, int(name[1]) - 1
 
 
 def room_of(cell: Cell) -> Cell:
@@ -115,28 +123,64 @@ def make_maze(rng: random.Random, columns: int, rows: int) -> Maze:
     return maze
 
 
-def solve(maze: Maze) -> tuple[list[str], list[str]]:
-    """A plan in steps and its moves: of the locked doors that can be opened next, the one that leaves fewest locked doors before the goal,
-    of these the nearest; until the goal can be reached. Doors stay open, so the plan always ends.
+class Trace:
+    """The reasoning steps and the path of one walk, written while it is walked."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell, self.steps, self.path = cell, [], []
+
+    def head(self, target: Cell) -> None:
+        """Names the next cell to get to, and goes there; it is in the same room."""
+        if target != self.cell:
+            self.steps.append(f" Head for {name_of(target)}.")
+        while target[0] != self.cell[0]:
+            self.move("right" if target[0] > self.cell[0] else "left")
+        while target[1] != self.cell[1]:
+            self.move("up" if target[1] > self.cell[1] else "down")
+
+    def move(self, direction: str) -> None:
+        after = self.cell[0] + MOVES[direction][0], self.cell[1] + MOVES[direction][1]
+        self.steps.append(f" Go {direction} from {name_of(self.cell)} to {name_of(after)}.")
+        self.path.append(name_of(after))
+        self.cell = after
+
+    def follow(self, way: list[str]) -> None:
+        """The same way as `way` by its doors, and to its end: between them every room is crossed sideways first."""
+        cell = self.cell
+        for direction in way:
+            after = cell[0] + MOVES[direction][0], cell[1] + MOVES[direction][1]
+            if room_of(after) != room_of(cell):
+                self.head(cell)
+                self.move(direction)
+            cell = after
+        self.head(cell)
+
+    def act(self, action: str, colour: str) -> None:
+        self.steps.append(f" {action.capitalize()} {colour}.")
+        self.path.append(action)
+
+
+def solve(maze: Maze) -> Trace:
+    """A walk to the goal: of the locked doors that can be opened next, the one that leaves fewest locked doors before the goal,
+    of these the nearest; until the goal can be reached. Doors stay open, so the walk always ends.
     """
-    cell, carried, places, opened = maze.start, None, dict(maze.keys), set()
-    steps, moves = [], []
+    trace, carried, places, opened = Trace(maze.start), None, dict(maze.keys), set()
     while True:
-        way = shortest(maze, cell, maze.goal, opened)
+        way = shortest(maze, trace.cell, maze.goal, opened)
         if way is not None:
-            return steps + [f" Reach the goal at {maze.goal[0]} {maze.goal[1]}."], moves + way
-        _, _, wall, before, colour, to_key, to_door = min(_openings(maze, cell, carried, places, opened))
+            trace.follow(way)
+            return trace
+        _, _, wall, _, colour, to_key, to_door = min(_openings(maze, trace.cell, carried, places, opened))
         if colour != carried:
+            trace.follow(to_key)
+            trace.act("take", colour)
             place = places.pop(colour)
             if carried:
                 places[carried] = place  # one key at a time: the other stays where this one lay
-            steps.append(f" Take the {colour} key at {place[0]} {place[1]}.")
-            moves += [*to_key, "take"]
             carried = colour
-        steps.append(f" Open the {colour} door at {before[0]} {before[1]}.")
-        moves += [*to_door, "open"]
+        trace.follow(to_door)
+        trace.act("open", colour)
         opened.add(frozenset(wall))
-        cell = before
 
 
 def _openings(maze: Maze, cell: Cell, carried: str | None, places: dict[str, Cell], opened: set[Wall]) -> list[tuple]:
@@ -174,17 +218,17 @@ def _locked_doors_left(maze: Maze, opened: set[Wall]) -> int:
     return best[maze.goal]
 
 
-def walk(maze: Maze, moves: list[str]) -> bool:
-    """Whether the moves are all possible and end at the goal."""
+def walk(maze: Maze, path: list[str]) -> bool:
+    """Whether the cells and actions of a path are all possible and end at the goal."""
     cell, carried, opened = maze.start, None, set()
     places = dict(maze.keys)
-    for move in moves:
-        if move in MOVES:
-            after = cell[0] + MOVES[move][0], cell[1] + MOVES[move][1]
-            if not maze.passable(cell, after, opened):
+    for word in path:
+        if re.fullmatch("[1-9][1-9]", word):
+            after = cell_of(word)
+            if abs(after[0] - cell[0]) + abs(after[1] - cell[1]) != 1 or not maze.passable(cell, after, opened):
                 return False
             cell = after
-        elif move == "take":
+        elif word == "take":
             found = next((colour for colour, place in places.items() if place == cell), None)
             if found is None:
                 return False
@@ -192,7 +236,7 @@ def walk(maze: Maze, moves: list[str]) -> bool:
                 places[carried] = cell
             del places[found]
             carried = found
-        elif move == "open":
+        elif word == "open":
             beside = [wall for wall, colour in maze.doors.items() if cell in wall and colour == carried and wall not in opened]
             if not carried or not beside:
                 return False
@@ -203,41 +247,44 @@ def walk(maze: Maze, moves: list[str]) -> bool:
 
 
 def describe(rng: random.Random, maze: Maze) -> str:
-    sentences = []
+    doors = []
     for wall, colour in maze.doors.items():
-        (ax, ay), (bx, by) = sorted(wall)
-        sentences.append(f"{'A ' + colour if colour else 'An open'} door joins {ax} {ay} and {bx} {by}.")
-    sentences += [f"The {colour} key is at {x} {y}." for colour, (x, y) in maze.keys.items()]
-    rng.shuffle(sentences)
-    return f"There are {maze.columns} by {maze.rows} rooms. " + " ".join(sentences)
+        ends = [name_of(cell) for cell in wall]
+        rng.shuffle(ends)
+        doors.append(f" {ends[0]} {colour or 'open'} {ends[1]}.")
+    rng.shuffle(doors)
+    keys = [f" {colour} at {name_of(place)}." for colour, place in maze.keys.items()]
+    rng.shuffle(keys)
+    return f"{maze.columns} by {maze.rows} rooms. Doors:{''.join(doors)}" + (f" Keys:{''.join(keys)}" if keys else "")
 
 
 def read(prompt: str) -> Maze:
     """The maze that a prompt tells (for checking answers against the text alone)."""
-    columns, rows = map(int, re.search(r"There are (\d) by (\d) rooms\.", prompt).groups())
-    sx, sy, gx, gy = map(int, re.search(r"from (\d+) (\d+) to (\d+) (\d+)\?", prompt).groups())
-    maze = Maze(columns, rows, (sx, sy), (gx, gy))
-    for kind, ax, ay, bx, by in re.findall(r"An? (\w+) door joins (\d+) (\d+) and (\d+) (\d+)\.", prompt):
-        maze.doors[frozenset(((int(ax), int(ay)), (int(bx), int(by))))] = None if kind == "open" else kind
-    maze.keys = {colour: (int(x), int(y)) for colour, x, y in re.findall(r"The (\w+) key is at (\d+) (\d+)\.", prompt)}
+    columns, rows = map(int, re.search(r"(\d) by (\d) rooms\.", prompt).groups())
+    start, goal = re.search(r"from (\d\d) to (\d\d)\?", prompt).groups()
+    maze = Maze(columns, rows, cell_of(start), cell_of(goal))
+    for a, kind, b in re.findall(r" (\d\d) ([a-z]+) (\d\d)\.", prompt):
+        maze.doors[frozenset((cell_of(a), cell_of(b)))] = None if kind == "open" else kind
+    maze.keys = {colour: cell_of(place) for colour, place in re.findall(r" ([a-z]+) at (\d\d)\.", prompt)}
     return maze
 
 
 def feasible(prompt: str, answer: str) -> bool:
-    """Whether an answer's moves lead to the goal of the prompt's maze."""
-    return walk(read(prompt), answer.replace(".", "").split())
+    """Whether an answer's path leads to the goal of the prompt's maze."""
+    return walk(read(prompt), answer.removesuffix(".").split())
 
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, columns: int | None = None, rows: int | None = None) -> Problem:
-    """2 to 3 by 2 to 3 rooms (easy: 2 by 1 or 1 by 2); every question starts elsewhere in the start's room."""
+    """2 by 2 rooms (easy: 2 by 1 or 1 by 2); every question starts elsewhere in the start's room."""
     if easy:
-        columns, rows = columns or rng.choice((1, 2)), rows or 2
-    maze = make_maze(rng, columns or rng.randint(2, 3), rows or rng.randint(2, 3))
+        columns = columns or rng.choice((1, 2))
+        rows = rows or 3 - columns
+    maze = make_maze(rng, columns or 2, rows or 2)
     facts, questions, room = describe(rng, maze), [], room_of(maze.start)
     for _ in range(question_count):
-        steps, moves = solve(maze)
-        text = f" What moves lead from {maze.start[0]} {maze.start[1]} to {maze.goal[0]} {maze.goal[1]}?"
-        questions.append(Question(text, tuple(steps), " " + " ".join(moves) + ".", len(steps)))
+        trace = solve(maze)
+        text = f" What path leads from {name_of(maze.start)} to {name_of(maze.goal)}?"
+        questions.append(Question(text, tuple(trace.steps), " " + " ".join(trace.path) + ".", len(trace.steps)))
         maze.start = SIDE * room[0] + rng.randrange(SIDE), SIDE * room[1] + rng.randrange(SIDE)
         maze.goal = rng.choice([(x, y) for x in range(SIDE * maze.columns) for y in range(SIDE * maze.rows)
                                 if (x, y) not in maze.keys.values() and (x, y) != maze.start])
