@@ -8,6 +8,7 @@ interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 
 import torch
@@ -26,18 +27,29 @@ MODES = (Mode.LATENT, Mode.TEXT)
 
 
 def run_of(recipe: Recipe, setting: str, codebook: Codebook, folder: str, weights: str | None = None) -> Run:
-    """The run of one setting, trained to its end; a new one starts from the checkpoint `weights` if there is one."""
+    """The run of one setting, trained to its end; a new one starts from the checkpoint `weights` if there is one. A run that is there must be of the same recipe."""
+    changed = recipes.changed(recipe, [setting])
+    changed.codebook.codes = codebook.config.codes
     if os.path.exists(os.path.join(folder, "state.pt")):
         run = Run.open(folder)
+        if others := differences(run.recipe, changed):
+            raise ValueError(f"{folder}: there is a run of another recipe: {'; '.join(others)}")
     else:
-        changed = recipes.changed(recipe, [setting])
-        changed.codebook.codes = codebook.config.codes
         run = Run(changed, codebook, folder)
         if weights is not None:
             run.take_weights(weights)
     if run.progress < 1:
         train(run)
     return run
+
+
+def differences(found: Recipe, wanted: Recipe) -> list[str]:
+    """What would make another model of the same codebook: `train.length is 4.0, expected 12.0`."""
+    lines = []
+    for part in ("tasks", "model", "mix", "train"):
+        one, other = (dataclasses.asdict(getattr(recipe, part)) for recipe in (found, wanted))
+        lines += [f"{part}.{key} is {one[key]!r}, expected {other[key]!r}" for key in one if one[key] != other[key] and key not in ("log_every", "checkpoint_minutes")]
+    return lines + ([f"seed is {found.seed}, expected {wanted.seed}"] if found.seed != wanted.seed else [])
 
 
 def measured_of(recipe: Recipe, prosqa: str | None, count: int) -> list[Suite]:

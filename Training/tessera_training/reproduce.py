@@ -73,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--out", required=True)
+    parser.add_argument("--length", type=float, help="overrides train.length (minutes, steps or millions of tokens)")
     parser.add_argument("--seeds", help="such as 0,1,2; the recipe's own alone unless given")
     parser.add_argument("--answer-only", action="store_true", help="also trains and measures the same recipe without reasoning")
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--maze-count", type=int, default=100, help="mazes, ten samples each")
     args = parser.parse_args()
     recipe = recipes.load(args.recipe)
+    recipe.train.length = args.length or recipe.train.length
     seeds = seeds_of(args.seeds) if args.seeds else [recipe.seed]
     measured = ablation.measured_of(recipe, args.prosqa, args.count)
     torch.set_num_threads(recipe.threads)

@@ -42,6 +42,17 @@ class AblationTests(unittest.TestCase):
             self.assertEqual((run.step, run.recipe.seed), (1, 3))
             torch.testing.assert_close(run.model.embed.weight, first.model.embed.weight, atol=1e-6, rtol=1e-5)
 
+    def test_a_run_of_another_recipe_is_not_taken_for_this_one(self):
+        recipe = tiny.recipe()
+        recipe.train.length = 1
+        with tempfile.TemporaryDirectory() as folder:
+            ablation.run_of(recipe, "seed=3", codebook(recipe), folder)
+            recipe.train.length, recipe.mix.text_rate = 2, 0.5
+            with self.assertRaisesRegex(ValueError, "a run of another recipe: mix.text_rate is 0.65, expected 0.5; train.length is 1.0, expected 2.0; seed is 3, expected 4"):
+                ablation.run_of(recipe, "seed=4", codebook(recipe), folder)
+            recipe.train.length, recipe.mix.text_rate = 1, 0.65
+            self.assertEqual(ablation.run_of(recipe, "seed=3", codebook(recipe), folder).step, 1)
+
     def test_a_run_by_tokens_ends_when_it_has_seen_them(self):
         recipe = tiny.recipe()
         recipe.train.schedule, recipe.train.length = "tokens", 0.002
