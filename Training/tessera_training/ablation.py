@@ -55,10 +55,9 @@ def differences(found: Recipe, wanted: Recipe) -> list[str]:
 def measured_of(recipe: Recipe, prosqa: str | None, count: int) -> list[Suite]:
     """The suites of the recipe's tasks; the maze has its own measure (`row`)."""
     tasks = tuple(dict.fromkeys(recipe.tasks.names))
-    measured = suites.standard(prosqa, count, tasks)
-    if not measured and "maze" not in tasks:
-        raise ValueError("nothing to measure: ProsQA needs --prosqa")
-    return measured
+    if "prosqa" in tasks and prosqa is None:
+        raise ValueError("--prosqa: the recipe has ProsQA, which is measured on the released file")
+    return suites.standard(prosqa, count, tasks)
 
 
 def row(setting: str, run: Run, measured: list[Suite], modes: tuple[Mode, ...] = MODES, maze_count: int = 100) -> dict:
@@ -116,7 +115,7 @@ def main() -> None:
     parser.add_argument("--vary", default=STRATEGIES, metavar="KEY=A,B,C")
     parser.add_argument("--weights", help="checkpoint folder, latents included, that every run starts from")
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
-    parser.add_argument("--count", type=int, default=300, help="cases of each task")
+    parser.add_argument("--count", type=files.positive(int), default=300, help="cases of each task")
     args = parser.parse_args()
     recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
     measured = measured_of(recipe, args.prosqa, args.count)

@@ -52,8 +52,8 @@ def evaluate(folder: str, count: int, modes: list[Mode], samples: int = 10, temp
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", required=True)
-    parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--samples", type=int, default=10)
+    parser.add_argument("--count", type=files.positive(int), default=100)
+    parser.add_argument("--samples", type=files.positive(int), default=10)
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--modes", default="latent,text,none")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,6 +1,7 @@
 """Writing and command-line habits that all scripts share: nothing half-written, one line for an error."""
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -40,6 +41,18 @@ def replaced(folder: str) -> Iterator[str]:
         os.rename(folder, old)
     os.rename(part, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def positive(kind: type) -> Callable[[str], int | float]:
+    """An argparse type: a number of this kind above 0."""
+    def read(text: str) -> int | float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    read.__name__ = kind.__name__  # argparse names it when the text is no number
+    return read
 
 
 def run(main: Callable[[], None]) -> None:

@@ -3,11 +3,12 @@
 
 Trains the codebook into OUT/codebook, a model for each seed into OUT/seeds and, with `--answer-only`, the baseline without reasoning into OUT/answer-only; measures them on
 what `evaluate` and `evaluate_maze` measure and writes OUT/results.json and OUT/results.md. What is there already is taken as it is and what was interrupted goes
-on, so after an interruption the same command ends what is left. All seeds share the codebook.
+on (a codebook begins anew), so after an interruption the same command ends what is left. All seeds share the codebook.
 """
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 
@@ -29,8 +30,9 @@ def ready_codebook(recipe: Recipe, folder: str) -> Codebook:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
         if "measured" in description:
-            if description["codes"] != recipe.codebook.codes:
-                raise ValueError(f"{folder}: a codebook of {description['codes']} codes, the recipe has {recipe.codebook.codes}")
+            for key, wanted in dataclasses.asdict(recipe.codebook).items():
+                if description.get(key, wanted) != wanted:
+                    raise ValueError(f"{folder}: a codebook of another recipe: codebook.{key} is {description[key]!r}, expected {wanted!r}")
             return Codebook.load(folder)
     return train_codebook(recipe, folder)
 
@@ -73,12 +75,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--length", type=float, help="overrides train.length (minutes, steps or millions of tokens)")
+    parser.add_argument("--length", type=files.positive(float), help="overrides train.length (minutes, steps or millions of tokens)")
     parser.add_argument("--seeds", help="such as 0,1,2; the recipe's own alone unless given")
     parser.add_argument("--answer-only", action="store_true", help="also trains and measures the same recipe without reasoning")
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
-    parser.add_argument("--count", type=int, default=300, help="cases of each task")
-    parser.add_argument("--maze-count", type=int, default=100, help="mazes, ten samples each")
+    parser.add_argument("--count", type=files.positive(int), default=300, help="cases of each task")
+    parser.add_argument("--maze-count", type=files.positive(int), default=100, help="mazes, ten samples each")
     args = parser.parse_args()
     recipe = recipes.load(args.recipe)
     recipe.train.length = args.length or recipe.train.length

@@ -53,6 +53,19 @@ class AblationTests(unittest.TestCase):
             recipe.train.length, recipe.mix.text_rate = 1, 0.65
             self.assertEqual(ablation.run_of(recipe, "seed=3", codebook(recipe), folder).step, 1)
 
+    def test_an_interrupted_run_ends_as_one_that_was_not(self):
+        recipe = tiny.recipe()
+        recipe.train.length = 3
+        with tempfile.TemporaryDirectory() as folder:
+            whole = ablation.run_of(recipe, "seed=3", codebook(recipe), os.path.join(folder, "whole"))
+            begun = Run(config.changed(recipe, ["seed=3"]), codebook(recipe), os.path.join(folder, "begun"))
+            begun.train_step()
+            begun.save()
+            ended = ablation.run_of(recipe, "seed=3", codebook(recipe), os.path.join(folder, "begun"))
+        self.assertEqual((whole.step, ended.step), (3, 3))
+        for name, value in whole.model.state_dict().items():
+            self.assertTrue(torch.equal(value, ended.model.state_dict()[name]), name)
+
     def test_a_run_by_tokens_ends_when_it_has_seen_them(self):
         recipe = tiny.recipe()
         recipe.train.schedule, recipe.train.length = "tokens", 0.002

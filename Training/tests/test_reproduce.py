@@ -53,8 +53,8 @@ class ReproduceTests(unittest.TestCase):
             self.assertEqual(len(made), 10)  # a codebook, and of three runs the state, the checkpoint and a copy of the codebook
             again = reproduce.reproduce(recipe, folder, [0, 1], measured, answer_only=True)
             self.assertEqual({path: os.stat(path).st_mtime_ns for path in made}, made)
-            recipe.codebook.codes = 32
-            with self.assertRaisesRegex(ValueError, "a codebook of 24 codes, the recipe has 32"):
+            recipe.codebook.steps = 20
+            with self.assertRaisesRegex(ValueError, "a codebook of another recipe: codebook.steps is 12, expected 20"):
                 reproduce.reproduce(recipe, folder, [0], measured)
         torch.set_num_threads(threads)
         self.assertEqual(first, again)
@@ -80,6 +80,19 @@ class ReproduceTests(unittest.TestCase):
             self.assertEqual([(row["task"], row["mode"], row["n"]) for row in rows], [("maze", "latent", 1), ("maze", "text", 1)])
             with open(os.path.join(folder, "run", "results.md"), encoding="utf-8") as file:
                 self.assertIn("| seed=0 | 0.0 | maze |", file.read())
+            with open(path, "a", encoding="utf-8") as file:
+                file.write('[tasks.more]\n')
+            for arguments, said in ((("--count", "0"), "argument --count: 0 is not above 0"), (("--maze-count", "x"), "argument --maze-count: invalid int value: 'x'"),
+                                    (("--length", "-1"), "argument --length: -1 is not above 0"), ((), "recipe: unknown keys ['tasks.more']")):
+                failed = run("--recipe", path, "--out", os.path.join(folder, "other"), *arguments)
+                self.assertEqual(failed.returncode, 2, failed.stderr)
+                self.assertIn(said, failed.stderr.splitlines()[-1])
+            self.assertFalse(os.path.exists(os.path.join(folder, "other")))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(RECIPE.replace('"maze"', '"maze", "prosqa"'))
+            failed = run("--recipe", path, "--out", os.path.join(folder, "run"))
+            self.assertEqual((failed.returncode, failed.stderr.splitlines()[-1]),
+                             (2, "error: --prosqa: the recipe has ProsQA, which is measured on the released file"))
             failed = run("--recipe", path, "--out", os.path.join(folder, "run"), "--seeds", "0,x")
             self.assertEqual((failed.returncode, failed.stderr.splitlines()[-1]),
                              (2, "error: --seeds '0,x': expected numbers with commas between, such as 0,1,2"))
