@@ -3,7 +3,7 @@
 
 A recipe's `mix.strategy` is varied unless `--vary KEY=A,B,C` names another key; `--vary seed=0,1,2` repeats a recipe, and the table then ends with mean and spread
 over the seeds. With `--weights CHECKPOINT` every run goes on from that checkpoint instead of from scratch. A run that is there already is taken as it is, one that was
-interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder.
+interrupted goes on. Writes `ablation.json` and `ablation.md` into the folder, and the measured rows into each checkpoint's tessera.json and evaluation.json.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from . import checkpoint, evaluate_maze, files, suites
 from . import config as recipes
 from .config import Recipe
-from .evaluate import evaluate
+from .evaluate import evaluate, write
 from .generate import Mode
 from .suites import Suite
 from .train import Run, train
@@ -61,11 +61,13 @@ def measured_of(recipe: Recipe, prosqa: str | None, count: int) -> list[Suite]:
 
 
 def row(setting: str, run: Run, measured: list[Suite], modes: tuple[Mode, ...] = MODES, maze_count: int = 100) -> dict:
-    """What one run reached: its tokens, and the evaluator's rows; of a recipe with the maze, 1-Feasible-10 on `maze_count` mazes too."""
+    """What one run reached: its tokens, and the evaluator's rows; of a recipe with the maze, 1-Feasible-10 on `maze_count` mazes too. Also writes them into the checkpoint."""
     folder = os.path.join(run.folder, "checkpoint")
-    rows = evaluate(folder, measured, list(modes), False, 1, 50)["rows"]
+    result = evaluate(folder, measured, list(modes), False, 1, 50)
+    rows = result["rows"]
     if "maze" in run.recipe.tasks.names:
         rows += evaluate_maze.evaluate(folder, maze_count, list(modes))
+    write(folder, result)
     return {"setting": setting, "tokens": run.tokens, "steps": run.step, "seed": run.recipe.seed, "rows": rows}
 
 

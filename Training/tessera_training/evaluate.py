@@ -184,15 +184,15 @@ def write(folder: str, result: dict) -> None:
 ANSWER_ONLY = "answer-only model"
 
 
-def add_answer_only(folder: str, other: str) -> None:
-    """Adds the `none` rows of another checkpoint's evaluation.json to this one's tessera.json, as those of a separate model."""
+def add_answer_only(folder: str, other: str, recipe: str = "recipes/answer_only.toml") -> None:
+    """Adds the `none` rows of another checkpoint's evaluation.json to this one's tessera.json, as those of a separate model of the recipe."""
     with open(os.path.join(other, "evaluation.json"), encoding="utf-8") as file:
         found = [row for row in json.load(file)["rows"] if row["mode"] == Mode.NONE.value and "," not in row["task"]]
     path = os.path.join(folder, "tessera.json")
     with open(path, encoding="utf-8") as file:
         description = json.load(file)
     description["evaluation"] = [row for row in description["evaluation"] if row["mode"] != ANSWER_ONLY]
-    description["evaluation"] += [{key: row[key] for key in ROW_KEYS} | {"mode": ANSWER_ONLY, "note": "separate model (recipes/answer_only.toml)"}
+    description["evaluation"] += [{key: row[key] for key in ROW_KEYS} | {"mode": ANSWER_ONLY, "note": f"separate model ({recipe})"}
                                   for row in found]
     checkpoint.write_json(path, description)
 

@@ -21,7 +21,7 @@ from .tasks import maze
 
 @torch.no_grad()
 def evaluate(folder: str, count: int, modes: list[Mode], samples: int = 10, temperature: float = 1.0, seed: int = HELD_OUT_SEED,
-             limit: int = 320, batch: int = 20) -> list[dict]:
+             limit: int = 480, batch: int = 20) -> list[dict]:
     """A row per mode."""
     model, tokenizer = checkpoint.load(folder)
     rng, rows = random.Random(seed), []

@@ -3,7 +3,8 @@
 
 Trains the codebook into OUT/codebook, a model for each seed into OUT/seeds and, with `--answer-only`, the baseline without reasoning into OUT/answer-only; measures them on
 what `evaluate` and `evaluate_maze` measure and writes OUT/results.json and OUT/results.md. What is there already is taken as it is and what was interrupted goes
-on (a codebook begins anew), so after an interruption the same command ends what is left. All seeds share the codebook.
+on (a codebook begins anew), so after an interruption the same command ends what is left. All seeds share the codebook. The rows are also in each checkpoint's tessera.json, so that an
+exported package carries them.
 """
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ import torch
 from . import ablation, checkpoint, files
 from . import config as recipes
 from .config import Recipe
+from .evaluate import add_answer_only
 from .generate import Mode
 from .suites import Suite
 from .train_vqvae import train as train_codebook
@@ -50,6 +52,8 @@ def reproduce(recipe: Recipe, folder: str, seeds: list[int], measured: list[Suit
         print("answer-only", flush=True)
         run = ablation.run_of(recipe, "mix.answer_only=true", codebook, os.path.join(folder, "answer-only"))
         result["answer_only"] = ablation.row("answer-only model", run, measured, (Mode.NONE,), maze_count)
+        for seed in seeds:
+            add_answer_only(os.path.join(folder, "seeds", f"seed-{seed}", "checkpoint"), os.path.join(run.folder, "checkpoint"), f"recipe {recipe.name}, answer-only")
     return result
 
 

@@ -25,7 +25,7 @@ steps = 12
 batch = 8
 measured_traces = 40
 final_traces = 20
-max_steps = 48
+max_steps = 64
 question_tokens = 9
 [model]
 layers = 1
@@ -51,6 +51,12 @@ class ReproduceTests(unittest.TestCase):
             made = {os.path.join(place, name): os.stat(os.path.join(place, name)).st_mtime_ns
                     for place, _, names in os.walk(folder) for name in names if name.endswith((".safetensors", ".pt"))}
             self.assertEqual(len(made), 10)  # a codebook, and of three runs the state, the checkpoint and a copy of the codebook
+            for seed in (0, 1):
+                with open(os.path.join(folder, "seeds", f"seed-{seed}", "checkpoint", "tessera.json"), encoding="utf-8") as file:
+                    written = json.load(file)["evaluation"]
+                self.assertEqual([(row["mode"], row["note"]) for row in written],
+                                 [("latent", "test"), ("text", "test"), ("answer-only model", f"separate model (recipe {recipe.name}, answer-only)")])
+                self.assertEqual(written[0]["accuracy"], first["rows"][seed]["rows"][0]["accuracy"])
             again = reproduce.reproduce(recipe, folder, [0, 1], measured, answer_only=True)
             self.assertEqual({path: os.stat(path).st_mtime_ns for path in made}, made)
             recipe.codebook.steps = 20
@@ -78,6 +84,8 @@ class ReproduceTests(unittest.TestCase):
             with open(os.path.join(folder, "run", "results.json"), encoding="utf-8") as file:
                 rows = json.load(file)["rows"][0]["rows"]
             self.assertEqual([(row["task"], row["mode"], row["n"]) for row in rows], [("maze", "latent", 1), ("maze", "text", 1)])
+            with open(os.path.join(folder, "run", "seeds", "seed-0", "checkpoint", "tessera.json"), encoding="utf-8") as file:
+                self.assertEqual([(row["task"], row["mode"]) for row in json.load(file)["evaluation"]], [("maze", "latent"), ("maze", "text")])
             with open(os.path.join(folder, "run", "results.md"), encoding="utf-8") as file:
                 self.assertIn("| seed=0 | 0.0 | maze |", file.read())
             with open(path, "a", encoding="utf-8") as file:

@@ -315,7 +315,7 @@ class Arithmetic(unittest.TestCase):
 class Maze(unittest.TestCase):
     def test_every_maze_is_solved_by_its_answer_and_read_back_from_the_text(self):
         rng, locked, lengths, swaps = random.Random(16), 0, [], 0
-        for index in range(300):
+        for index in range(200):
             problem = maze.make_problem(rng, 2, index % 4 == 0)
             for question in problem.questions:
                 prompt = problem.facts + question.text
@@ -325,9 +325,10 @@ class Maze(unittest.TestCase):
                 locked += "open" in path
                 swaps += path.count("take") > 1
                 lengths.append(len(path))
-        self.assertGreater(locked, 120)
-        self.assertGreater(swaps, 20)
-        self.assertTrue(6 < sum(lengths) / len(lengths) < 20)
+                self.assertLessEqual(len(question.steps), maze.MAX_STEP_COUNT)
+        self.assertGreater(locked, 240)
+        self.assertGreater(swaps, 100)
+        self.assertTrue(12 < sum(lengths) / len(lengths) < 24)
 
     def test_steps_tell_the_path_of_the_answer(self):
         rng = random.Random(18)
@@ -384,6 +385,15 @@ class Maze(unittest.TestCase):
             self.assertEqual(len(rooms), 6)
             self.assertEqual(set(made.keys), {colour for colour in made.doors.values() if colour})
             self.assertNotEqual(maze.room_of(made.start), maze.room_of(made.goal))
+
+    def test_most_goals_are_behind_locked_doors(self):
+        rng, opened = random.Random(19), []
+        for _ in range(300):
+            problem = maze.make_problem(rng, 1, False)
+            self.assertTrue(problem.facts.startswith("3 by 2 rooms."))
+            opened.append(problem.questions[0].answer.split().count("open"))
+        self.assertLess(sum(count == 0 for count in opened), 50)
+        self.assertGreater(sum(count >= 2 for count in opened), 150)
 
 
 def canonical(sentence: str) -> tuple[str, str, bool]:

@@ -1,6 +1,6 @@
 """Keys-Finding Maze: walk through 3x3 rooms to a goal, past coloured doors that need their key; one key can be carried at a time.
 
-There is no public generator; this one follows the published description. Four rooms form a square of 6x6 cells, and a cell is named by its column and row, both from
+There is no public generator; this one follows the published description. Six rooms, three by two, have 9x6 cells, and a cell is named by its column and row, both from
 1, "34" being column 3 of row 4. Doors are in the middle of shared walls, and some are locked with a colour whose key lies where it can be reached before. A prompt
 lists the doors, each between two cells and open or of a colour, and where the keys are. The reasoning walks: each step names the next cell to get to (a key, a door or the goal),
 then come the moves to it, one step each, and what is done there. The answer is the path alone: the cells, with `take` (drops what was carried) and `open` (the locked door
@@ -12,15 +12,17 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .common import Problem, Question
 
-COLOURS = "red green blue".split()
+COLOURS = "red green blue yellow".split()
 SIDE = 3  # cells of a room's side
 MOVES = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
 EXTRA_DOOR_RATE = 0.25
-LOCK_RATE = 0.5
+LOCK_RATE = 0.7
+FAR_GOAL_RATE = 0.5  # of the goals: behind as many locked doors as there are
+MAX_STEP_COUNT = 60
 
 WORDS = "rooms by Doors Keys at open What path leads from to Head for Go up down left right Take Open take".split() + COLOURS
 
@@ -118,8 +120,11 @@ def make_maze(rng: random.Random, columns: int, rows: int) -> Maze:
             wall = door_between(room, other)
             if other in cells and room < other and wall not in maze.doors and rng.random() < EXTRA_DOOR_RATE:
                 maze.doors[wall] = rng.choice(list(maze.keys)) if maze.keys and rng.random() < LOCK_RATE else None
-    far = [room for room in rooms if room != first]
-    maze.goal = rng.choice([cell for room in (far or rooms) for cell in cells[room] if cell not in used])
+    goals = [cell for room in rooms if room != first for cell in cells[room] if cell not in used]
+    if rng.random() < FAR_GOAL_RATE:
+        doors = {goal: _locked_doors_left(replace(maze, goal=goal), set()) for goal in goals}
+        goals = [goal for goal in goals if doors[goal] == max(doors.values())]
+    maze.goal = rng.choice(goals)
     return maze
 
 
@@ -275,16 +280,18 @@ def feasible(prompt: str, answer: str) -> bool:
 
 
 def make_problem(rng: random.Random, question_count: int, easy: bool, columns: int | None = None, rows: int | None = None) -> Problem:
-    """2 by 2 rooms (easy: 2 by 1 or 1 by 2); every question starts elsewhere in the start's room."""
+    """3 by 2 rooms (easy: 2 by 1, 1 by 2 or 2 by 2); every question starts elsewhere in the start's room. No walk has more than MAX_STEP_COUNT steps."""
     if easy:
-        columns = columns or rng.choice((1, 2))
-        rows = rows or 3 - columns
-    maze = make_maze(rng, columns or 2, rows or 2)
+        columns, rows = columns or rng.choice((1, 2)), rows or rng.choice((1, 2))
+        if columns == rows == 1:
+            columns = rows = 2
+    maze = make_maze(rng, columns or 3, rows or 2)
     facts, questions, room = describe(rng, maze), [], room_of(maze.start)
-    for _ in range(question_count):
+    while len(questions) < question_count:
         trace = solve(maze)
         text = f" What path leads from {name_of(maze.start)} to {name_of(maze.goal)}?"
-        questions.append(Question(text, tuple(trace.steps), " " + " ".join(trace.path) + ".", len(trace.steps)))
+        if len(trace.steps) <= MAX_STEP_COUNT:
+            questions.append(Question(text, tuple(trace.steps), " " + " ".join(trace.path) + ".", len(trace.steps)))
         maze.start = SIDE * room[0] + rng.randrange(SIDE), SIDE * room[1] + rng.randrange(SIDE)
         maze.goal = rng.choice([(x, y) for x in range(SIDE * maze.columns) for y in range(SIDE * maze.rows)
                                 if (x, y) not in maze.keys.values() and (x, y) != maze.start])
