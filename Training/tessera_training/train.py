@@ -125,17 +125,13 @@ class Run:
         checkpoint.write_json(os.path.join(self.folder, "recipe.json"), dataclasses.asdict(self.recipe))
         own = os.path.join(self.folder, "codebook")
         if not os.path.exists(os.path.join(own, "codebook.json")):
-            self.codebook.save(own)
+            self.codebook.save(own, {"measured": self.codebook.measured})
         self.write_checkpoint()
 
     def write_checkpoint(self) -> str:
         """Weights in the Hugging Face layout; returns the folder."""
         folder = os.path.join(self.folder, "checkpoint")
-        ratio = 0.0
-        described = os.path.join(self.folder, "codebook", "codebook.json")
-        if os.path.exists(described):
-            with open(described, encoding="utf-8") as file:
-                ratio = json.load(file).get("measured", {}).get("text_tokens_per_latent", 0.0)
+        ratio = self.codebook.measured.get("text_tokens_per_latent", 0.0)
         checkpoint.save(folder, self.model, self.tokenizer, checkpoint.package_description(self.recipe, self.tokenizer, ratio))
         return folder
 

@@ -154,6 +154,7 @@ def train(recipe: Recipe, folder: str) -> Codebook:
     codebook.eval()
     measured = measure_tasks(codebook, tokenizer, recipe, recipe.seed + 1_000_003, settings.measured_traces)
     print(json.dumps(measured), flush=True)
+    codebook.measured = measured
     codebook.save(folder, {"measured": measured, "seed": recipe.seed, "steps": settings.steps})
     return codebook
 

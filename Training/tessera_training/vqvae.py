@@ -79,6 +79,7 @@ class Codebook(nn.Module):
     def __init__(self, config: CodebookConfig, text_size: int) -> None:
         super().__init__()
         self.config, self.text_size = config, text_size
+        self.measured: dict = {}  # what codebook.json says of these weights; a run's checkpoint quotes it
         dim, length = config.dim, config.chunk_tokens
         self.embed = nn.Embedding(text_size, dim)
         self.encoder_in = nn.Linear((length + 1) * dim, 4 * dim)
@@ -184,6 +185,7 @@ class Codebook(nn.Module):
             if expected.get(name, "none") != found:
                 raise ValueError(f"{path}: {name}: codebook.json expects shape {expected.get(name, 'none')}, found {found}")
         codebook.load_state_dict(tensors)
+        codebook.measured = description.get("measured", {})
         return codebook.eval()
 
 

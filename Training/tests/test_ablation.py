@@ -1,4 +1,5 @@
 """`python3 -m unittest tests.test_ablation`"""
+import json
 import os
 import tempfile
 import unittest
@@ -41,6 +42,19 @@ class AblationTests(unittest.TestCase):
             run = ablation.run_of(recipe, "seed=3", codebook(recipe), os.path.join(folder, "on"), os.path.join(folder, "first", "checkpoint"))
             self.assertEqual((run.step, run.recipe.seed), (1, 3))
             torch.testing.assert_close(run.model.embed.weight, first.model.embed.weight, atol=1e-6, rtol=1e-5)
+
+    def test_a_checkpoint_says_how_much_text_a_latent_of_its_codebook_replaces(self):
+        recipe = tiny.recipe()
+        recipe.train.length = 2
+        with tempfile.TemporaryDirectory() as folder:
+            codebook(recipe).save(os.path.join(folder, "codebook"), {"measured": {"text_tokens_per_latent": 4.5}})
+            begun = Run(config.changed(recipe, ["seed=3"]), Codebook.load(os.path.join(folder, "codebook")), os.path.join(folder, "run"))
+            begun.train_step()
+            begun.save()
+            for _ in range(2):  # begun, and gone on from the run's own copy of the codebook
+                with open(os.path.join(folder, "run", "checkpoint", "tessera.json"), encoding="utf-8") as file:
+                    self.assertEqual(json.load(file)["latents"]["text_tokens_per_latent"], 4.5)
+                train(Run.open(os.path.join(folder, "run")))
 
     def test_a_run_of_another_recipe_is_not_taken_for_this_one(self):
         recipe = tiny.recipe()
