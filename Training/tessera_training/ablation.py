@@ -115,11 +115,13 @@ def main() -> None:
     parser.add_argument("--codebook", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--vary", default=STRATEGIES, metavar="KEY=A,B,C")
+    parser.add_argument("--length", type=files.positive(float), help="overrides train.length (minutes, steps or millions of tokens)")
     parser.add_argument("--weights", help="checkpoint folder, latents included, that every run starts from")
     parser.add_argument("--prosqa", help="released ProsQA file (JSON)")
     parser.add_argument("--count", type=files.positive(int), default=300, help="cases of each task")
     args = parser.parse_args()
     recipe, codebook = recipes.load(args.recipe), Codebook.load(args.codebook)
+    recipe.train.length = args.length or recipe.train.length
     measured = measured_of(recipe, args.prosqa, args.count)
     torch.set_num_threads(recipe.threads)
     rows = []

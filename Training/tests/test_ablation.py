@@ -1,6 +1,8 @@
 """`python3 -m unittest tests.test_ablation`"""
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -12,6 +14,9 @@ from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.train import Run, train
 from tessera_training.vqvae import Codebook
 from tests import tiny
+
+
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "loadtests", "datasets", "prosqa", "prosqa_valid.json")
 
 
 def codebook(recipe) -> Codebook:
@@ -107,6 +112,21 @@ class AblationTests(unittest.TestCase):
         self.assertEqual(len(lines), 4)
         self.assertRegex(lines[2], r"^\| mix\.strategy=leading \| 0\.0 \| prontoqa \| \d+\.\d \(\d+\.\d - \d+\.\d\) \| \d+\.\d \| ")
         self.assertEqual([row["mode"] for row in rows[0]["rows"]], ["latent", "text"])
+
+    def test_the_command_takes_another_length_than_the_recipe_s(self):
+        with tempfile.TemporaryDirectory() as folder:
+            recipe, path = tiny.recipe(), os.path.join(folder, "recipe.toml")
+            codebook(recipe).save(os.path.join(folder, "codebook"))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write('[tasks]\nnames = ["prontoqa", "prosqa"]\n[model]\nlayers = 1\ndim = 64\nmlp_dim = 64\n[train]\nschedule = "steps"\nlength = 5\nprompts = 1\n')
+            for arguments, code in ((("--length", "2", "--prosqa", SAMPLE), 0), (("--length", "0"), 2)):
+                done = subprocess.run([sys.executable, "-m", "tessera_training.ablation", "--recipe", path, "--codebook", os.path.join(folder, "codebook"), "--out",
+                                       os.path.join(folder, "out"), "--vary", "seed=3", "--count", "1", *arguments], capture_output=True, text=True,
+                                      cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+                self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn("argument --length: 0 is not above 0", done.stderr)
+            with open(os.path.join(folder, "out", "ablation.json"), encoding="utf-8") as file:
+                self.assertEqual([row["steps"] for row in json.load(file)["rows"]], [2])
 
     def test_seeds_end_with_mean_and_spread(self):
         def entry(seed: int, latent: float, text: float) -> dict:
