@@ -57,7 +57,7 @@ class TokenizerTests(unittest.TestCase):
             problem = load_sources(["maze"])[0].make(rng, 2, False)
             for question in problem.questions:
                 for token in tokenizer.encode(problem.facts + question.text + "".join(question.steps) + question.answer):
-                    self.assertTrue(token >= 258 or tokenizer.decode([token]) in ".?:12", tokenizer.decode([token]))
+                    self.assertTrue(token >= 258 or tokenizer.decode([token]) in ".?:123", tokenizer.decode([token]))
 
     def test_ids_are_laid_out_text_delimiters_latents(self):
         t = TOKENIZER
