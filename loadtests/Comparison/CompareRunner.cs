@@ -17,7 +17,7 @@ public sealed record CompareSettings(IReadOnlyList<Arm> Arms, ArrivalSettings Ar
     /// </summary>
     public string? SaltPrefix { get; init; }
 
-    /// <summary>Time between two readings of the server's memory. 20 ms: blocks of a fast server last no longer than 50, and a reading takes a small part of it.</summary>
+    /// <summary>Time between two readings of the server's memory. 20 ms: on a fast server a block of requests can be over within 100.</summary>
     public TimeSpan MemorySampleInterval { get; init; } = TimeSpan.FromMilliseconds(20);
 }
 
