@@ -93,6 +93,7 @@ class TrainConfig:
     short_questions: int = 16
     last_step_weight: float = 4.0  # of the step that decides the answer, in the loss
     answer_weight: float = 1.0  # of the answer, in the loss
+    planning_weight: float = 0.0  # of a second loss: layer i knows at each candidate of the question the names up to i hops behind it (tasks with such names)
     easy_until: float = 0.05  # share of the run with easy problems alone
     easy_rate: float = 0.1  # share of easy batches afterwards
     checkpoint_minutes: float = 5.0
@@ -120,6 +121,10 @@ class Recipe:
             raise ValueError(f"mix.strategy: {self.mix.strategy!r}, known are 'leading', 'all', 'curriculum' and 'poisson'")
         if self.model.dim % self.model.heads or self.model.dim // self.model.heads % 16:
             raise ValueError(f"model: dim {self.model.dim} / heads {self.model.heads} must be a multiple of 16")
+        if self.train.planning_weight < 0:
+            raise ValueError(f"train.planning_weight: {self.train.planning_weight}, expected 0 or more")
+        if self.train.planning_weight > 0 and (self.tasks.step_order != "forward" or self.model.layers < 4):
+            raise ValueError("train.planning_weight: needs tasks.step_order = \"forward\" and model.layers of 4 or more")
         if self.codebook.chunking not in ("step", "tokens"):
             raise ValueError(f"codebook.chunking: {self.codebook.chunking!r}, known are 'step' and 'tokens'")
         if self.codebook.quantizer not in ("ema", "rotation", "fsq"):

@@ -21,8 +21,16 @@ from .tokenizer import Tokenizer, build, synonyms
 from .vqvae import Codebook
 
 QUARTER_PAIRS = ((3, 1), (0, 1), (1, 3), (0, 3))  # (quarter of the query, quarter of the key), one per head
-MATCHING_LAYERS = (1, 2, 3)
-COPYING_LAYERS = (1, 2)
+
+
+def matching_layers(layers: int) -> range:
+    """Layers whose heads start as lookups: all but the first, which sees no sentence yet as a whole, and the last."""
+    return range(1, max(4, layers - 1))
+
+
+def copying_layers(layers: int) -> range:
+    """Layers that also copy what they found, so that the next one looks that up: a hop of a graph each."""
+    return range(1, max(3, layers - 2))
 
 
 def spelling_aliases(tokenizer: Tokenizer) -> dict[int, int]:
@@ -83,7 +91,7 @@ def structured_init(model: TesseraLlama, aliases: dict[int, int], scale: float, 
         table.weight.copy_(weight * dim ** -0.5)
     rank = min(head_dim, width)
     for layer, block in enumerate(model.blocks):
-        if layer not in MATCHING_LAYERS:
+        if layer not in matching_layers(shape.layers):
             continue
         query, key, value = block.qkv.weight.view(3, shape.heads, head_dim, dim)
         query.mul_(0.3)
@@ -94,7 +102,7 @@ def structured_init(model: TesseraLlama, aliases: dict[int, int], scale: float, 
             rotation = torch.linalg.qr(torch.randn(head_dim, head_dim))[0][:, :rank]
             query[head][:, q_quarter * width:q_quarter * width + rank] += scale * rotation
             key[head][:, k_quarter * width:k_quarter * width + rank] += scale * rotation
-            if copy_scale and layer in COPYING_LAYERS:
+            if copy_scale and layer in copying_layers(shape.layers):
                 source = 4 - k_quarter  # quarter 1 (Y) reads quarter 3 (X), and the reverse
                 rotation = torch.linalg.qr(torch.randn(head_dim, head_dim))[0][:, :rank]
                 value[head].mul_(0.3)

@@ -18,6 +18,7 @@ from .tokenizer import Tokenizer
 from .vqvae import Codebook, chunks_of, padded
 
 IGNORED = -100
+NOT_BEHIND = 99
 
 
 class StepCoder:
@@ -53,20 +54,26 @@ class StepCoder:
 
 @dataclass(frozen=True)
 class MixedBatch:
-    """Prompts [B, P] with lengths [B]; branches, labels (IGNORED where there is no loss) and their weights, each [B, n, T]."""
+    """Prompts [B, P] with lengths [B]; branches, labels (IGNORED where there is no loss) and their weights, each [B, n, T].
+
+    `candidates` [M, 2] are places of the questions' candidates, (row of B * n, position), and `behind` [M, text vocabulary] the hops from each name to
+    the candidate, NOT_BEHIND where there is no way.
+    """
 
     prompts: torch.Tensor
     lengths: torch.Tensor
     branches: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
+    candidates: torch.Tensor
+    behind: torch.Tensor
 
     @property
     def token_count(self) -> int:
         return self.prompts.numel() + self.branches.numel()
 
     def to(self, device: torch.device) -> "MixedBatch":
-        return MixedBatch(*(tensor.to(device) for tensor in (self.prompts, self.lengths, self.branches, self.labels, self.weights)))
+        return MixedBatch(*(tensor.to(device) for tensor in (self.prompts, self.lengths, self.branches, self.labels, self.weights, self.candidates, self.behind)))
 
 
 def leading(count: int, step_count: int) -> tuple[bool, ...]:
@@ -115,6 +122,11 @@ def recall_row(rng: random.Random, tokenizer: Tokenizer, facts: str, sentence_co
     return ids, labels[1:] + [IGNORED]
 
 
+def first_token(tokenizer: Tokenizer, name: str) -> int:
+    """The token that tells a name inside a sentence: ` Tom`, or ` lemp` of ` lempus`."""
+    return tokenizer.encode(" " + name)[0]
+
+
 def draw_plan(rng: random.Random, mix: MixConfig, step_count: int, long_batch: bool, progress: float = 0.0) -> tuple[bool, ...] | None:
     """Which steps of one row become latents (None: answer-only), by the strategy of the recipe.
 
@@ -143,6 +155,7 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
     coder.prepare([question for problem in problems for question in problem.questions])
     prompts = [tokenizer.encode(problem.facts) for problem in problems]
     rows, starts, spans, skipped = [], [], [], []  # spans: the last chunk of each row; skipped: chunks without loss
+    candidates, behind = [], []
     recalls: dict[int, list[int]] = {}  # row -> its labels
     for problem in problems:
         for question in problem.questions:
@@ -153,6 +166,9 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
                 spans.append((1, 1))
                 skipped.append([])
                 continue
+            for candidate, names in question.behind:
+                candidates.append((len(rows), tokenizer.encode(question.text).index(first_token(tokenizer, candidate))))
+                behind.append({first_token(tokenizer, name): hops for name, hops in names.items()})
             latents = coder.latents(question)
             ids, places = planned_row(tokenizer, question, coder.chunks(question), latents, draw_plan(rng, mix, len(latents), long_batch, progress))
             rows.append(ids)
@@ -178,9 +194,12 @@ def mixed_batch(rng: random.Random, problems: list[Problem], tokenizer: Tokenize
         weights[index, ids.index(tokenizer.end_think):len(ids) - 2] = answer_weight
         for begin, past in skipped[index]:
             labels[index, begin - 1:past - 1] = IGNORED
+    hops = torch.full((len(behind), tokenizer.text_size), NOT_BEHIND)
+    for index, names in enumerate(behind):
+        hops[index, list(names)] = torch.tensor(list(names.values()))
     shape = (len(problems), -1, length)
     return MixedBatch(prompt_tensor, torch.tensor([len(ids) for ids in prompts]), branches.view(shape), labels.view(shape),
-                      weights.view(shape))
+                      weights.view(shape), torch.tensor(candidates, dtype=torch.long).view(-1, 2), hops)
 
 
 def main() -> None:

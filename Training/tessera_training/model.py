@@ -129,8 +129,8 @@ class TesseraLlama(nn.Module):
                 x = x + table(extended[..., start:start + length])
         return x * self.embedding_scale
 
-    def run_blocks(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend) -> torch.Tensor:
-        """x [B, T, dim]; cos and sin broadcast over [B, heads, T, head_dim / 2]; `attend(layer, q, k, v)` -> [B, heads, T, head_dim]."""
+    def run_blocks(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, attend: Attend, outputs: list[torch.Tensor] | None = None) -> torch.Tensor:
+        """x [B, T, dim]; cos and sin broadcast over [B, heads, T, head_dim / 2]; `attend(layer, q, k, v)` -> [B, heads, T, head_dim]. Each block's output is appended to `outputs`."""
         count, length, dim = x.shape
         heads, head_dim = self.shape.heads, self.shape.head_dim
         cos, sin = cos.to(x.dtype), sin.to(x.dtype)
@@ -139,6 +139,8 @@ class TesseraLlama(nn.Module):
             mixed = attend(layer, rotate(q, cos, sin) * head_dim ** -0.5, rotate(k, cos, sin), v)
             x = x + block.o(mixed.transpose(1, 2).reshape(count, length, dim))
             x = x + block.down(SwiGlu.apply(block.gate_up(block.norm2(x))))
+            if outputs is not None:
+                outputs.append(x)
         return x
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -156,11 +158,11 @@ class TesseraLlama(nn.Module):
         return self.logits(self.run_blocks(self.embed_ids(ids), self.cos[:length], self.sin[:length], attend))
 
     def branch_hidden(self, prompt: torch.Tensor, prompt_length: torch.Tensor, branches: torch.Tensor,
-                      dtype: torch.dtype = torch.float32) -> torch.Tensor:
+                      dtype: torch.dtype = torch.float32, outputs: list[torch.Tensor] | None = None) -> torch.Tensor:
         """Several continuations of one prompt, the prompt computed once.
 
         prompt [B, P] padded on the right, prompt_length [B], branches [B, n, T] -> hidden [B, n, T, dim]; branch tokens see
-        their prompt and their own branch, at positions prompt_length + i.
+        their prompt and their own branch, at positions prompt_length + i. Each block's output, of the same shape, is appended to `outputs`.
         """
         count, width = prompt.shape
         n, length = branches.shape[1:]
@@ -188,7 +190,10 @@ class TesseraLlama(nn.Module):
             of_branch = weight[..., :width].contiguous() @ prompt_v + own.view(count, heads, n * length, head_dim)
             return torch.cat([of_prompt, of_branch], 2)
 
-        hidden = self.run_blocks(x, self.cos[position][:, None], self.sin[position][:, None], attend)
+        blocks: list[torch.Tensor] | None = None if outputs is None else []
+        hidden = self.run_blocks(x, self.cos[position][:, None], self.sin[position][:, None], attend, blocks)
+        if outputs is not None:
+            outputs += [block[:, width:].view(count, n, length, -1) for block in blocks]
         return hidden[:, width:].view(count, n, length, -1)
 
 

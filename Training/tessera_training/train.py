@@ -163,19 +163,24 @@ class Run:
     def train_step(self) -> dict:
         """One optimizer step; returns the log record."""
         started = time.time()
+        settings = self.recipe.train
         name, batch = self.draw_batch()
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with devices.autocast(self.device):
-            hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, devices.compute_type(self.device))
+            plans = settings.planning_weight > 0 and len(batch.candidates) > 0
+            outputs: list[torch.Tensor] | None = [] if plans else None
+            hidden = self.model.branch_hidden(batch.prompts, batch.lengths, batch.branches, devices.compute_type(self.device), outputs)
             kept = batch.labels != IGNORED
             logits = self.model.logits(hidden[kept]).float()  # [supervised tokens, vocab]
+            plan = planning_loss(self.model, outputs, batch) if plans else None
         labels = batch.labels[kept]
         weights = batch.weights[kept]
         loss = (F.cross_entropy(logits, labels, reduction="none") * weights).sum() / weights.sum()
+        objective = loss if plan is None else loss + settings.planning_weight * plan
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        objective.backward()
         token_count = self._average_gradients(batch.token_count)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -184,6 +189,8 @@ class Run:
         self.seconds = self._agree(self.seconds + time.time() - started)
         record = {"step": self.step, "task": name, "loss": round(loss.item(), 4), "lr": rate, "tokens": self.tokens,
                   "seconds": round(self.seconds, 1), "progress": round(self.progress, 4)}
+        if plan is not None:
+            record["plan"] = round(plan.item(), 4)
         return record | self._accuracies(logits.argmax(-1) == labels, labels, batch, kept)
 
     def _average_gradients(self, token_count: int) -> int:
@@ -217,6 +224,21 @@ class Run:
         return {key: round(right[mask].float().mean().item(), 4) for key, mask in groups.items() if mask.any()}
 
 
+def planning_loss(model: TesseraLlama, outputs: list[torch.Tensor], batch: MixedBatch) -> torch.Tensor:
+    """How far each layer's state at a candidate is from the even distribution over the names up to as many hops behind it as layers have looked (KL divergence, mean).
+
+    The first layer sees no whole sentence and the last two put the plan to use: of n layers, i = 1 .. n - 3 are asked.
+    """
+    rows, positions = batch.candidates.unbind(1)
+    losses = []
+    for layer in range(1, len(outputs) - 2):
+        logits = model.logits(outputs[layer].flatten(0, 1)[rows, positions])[:, :batch.behind.shape[1]].float()  # [M, text vocabulary]
+        wanted = (batch.behind <= layer).float()
+        known = wanted.sum(-1)
+        losses.append(-(F.log_softmax(logits, -1) * wanted).sum(-1) / known - known.log())
+    return torch.stack(losses).mean()
+
+
 def train(run: Run) -> None:
     """Until progress reaches 1; saves on the way."""
     settings = run.recipe.train
@@ -226,7 +248,7 @@ def train(run: Run) -> None:
         while run.progress < 1:
             record = run.train_step()
             log.write(json.dumps(record) + "\n")
-            for key in ("loss", "latent", "answer", "answer_only", "text"):
+            for key in ("loss", "plan", "latent", "answer", "answer_only", "text"):
                 if key in record:
                     sums.setdefault(f"{record['task']}.{key}", []).append(record[key])
             if run.step % settings.log_every == 0 and run.rank == 0:

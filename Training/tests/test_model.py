@@ -6,7 +6,7 @@ import unittest
 import torch
 
 from tessera_training import checkpoint, safetensors_file
-from tessera_training.init import latent_aliases, spelling_aliases, structured_init
+from tessera_training.init import copying_layers, latent_aliases, matching_layers, spelling_aliases, structured_init
 from tessera_training.model import GenerationState, ModelShape, SwiGlu, TesseraLlama
 from tessera_training.tokenizer import Tokenizer, build
 from tessera_training.vqvae import Codebook
@@ -41,7 +41,11 @@ class ModelTests(unittest.TestCase):
             for index, length in enumerate(lengths):
                 prompts[index, :length] = torch.randint(1, 60, (length,))
             branches = torch.randint(1, 60, (3, 4, 7))
-            logits = m.logits(m.branch_hidden(prompts, torch.tensor(lengths), branches))
+            outputs: list[torch.Tensor] = []
+            hidden = m.branch_hidden(prompts, torch.tensor(lengths), branches, outputs=outputs)
+            self.assertEqual([tuple(output.shape) for output in outputs], [tuple(hidden.shape)] * m.shape.layers)
+            self.assertTrue(torch.equal(outputs[-1], hidden))
+            logits = m.logits(hidden)
             for index, length in enumerate(lengths):
                 for branch in range(4):
                     whole = m(torch.cat([prompts[index, :length], branches[index, branch]])[None])[0, length:]
@@ -100,6 +104,9 @@ class ModelTests(unittest.TestCase):
         other = torch.cosine_similarity(rows[token[" lemp"]], rows[token[" numpus"]], dim=0)
         self.assertGreater(similar, 0.7)
         self.assertLess(other, 0.7)
+
+    def test_deeper_models_start_with_more_hops(self):
+        self.assertEqual([(list(matching_layers(n)), list(copying_layers(n))) for n in (5, 8)], [([1, 2, 3], [1, 2]), ([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5])])
 
     def test_latent_starts_as_the_token_that_tells_most_about_it(self):
         recipe = tiny.recipe()

@@ -57,6 +57,27 @@ class ProsQa(unittest.TestCase):
             self.assertEqual(pairs[0][0], question.answer.split()[0])
             self.assertEqual(pairs[-1][1], question.answer.split()[-1].rstrip("."))
 
+    def test_forward_questions_know_the_names_behind_their_candidates(self):
+        rng, source = random.Random(5), load_sources(["prosqa"], "forward")[0]
+        problem = source.make(rng, 8, False)
+        parents: dict[str, set[str]] = {}
+        for parent, child in edges_of(problem.facts):
+            parents.setdefault(child, set()).add(parent)
+        for question in problem.questions:
+            candidates = [name for name, _ in question.behind]
+            self.assertEqual(question.text.rstrip("?").split()[-3::2], candidates)
+            for candidate, names in question.behind:
+                reached, frontier, hops = {candidate: 0}, {candidate}, 0
+                while frontier:  # by sentences, not by the generator's own distances
+                    hops += 1
+                    frontier = {p for name in frontier for p in parents.get(name, ())} - set(reached)
+                    reached |= dict.fromkeys(frontier, hops)
+                self.assertEqual(names, reached)
+            entity, answer = question.answer.strip().rstrip(".").split(" is a ")
+            self.assertEqual({entity in names for name, names in question.behind if name == answer}, {True})
+            self.assertEqual({entity in names for name, names in question.behind if name != answer}, {False})
+        self.assertEqual(load_sources(["prosqa"])[0].make(rng, 1, False).questions[0].behind, ())
+
     def test_excluded_graph_is_drawn_again_whatever_its_order_and_case(self):
         first = prosqa.ProblemMaker().make(random.Random(5), 1, True)
         sentences = first.facts.rstrip(".").split(". ")

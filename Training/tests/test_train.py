@@ -1,23 +1,26 @@
 """`python3 -m unittest tests.test_train`"""
 import json
+import math
 import os
 import random
 import tempfile
+import types
 import unittest
 
 import torch
 
 from tessera_training import checkpoint, fixture, safetensors_file
+from tessera_training.config import ModelConfig, TaskConfig
 from tessera_training.curves import Curves
 from tessera_training.evaluate import Evaluator, add_answer_only, dial, evaluate, fitted, package_rows, scope, token_kinds, wilson, write
 from tessera_training.suites import Case, Suite, generalisation, pronto_cases, standard
 from tessera_training.generate import Grammar, Mode, Phase, generate
-from tessera_training.mix import IGNORED, StepCoder, draw_plan, leading, mixed_batch, planned_row, recall_row, row
+from tessera_training.mix import IGNORED, NOT_BEHIND, StepCoder, draw_plan, leading, mixed_batch, planned_row, recall_row, row
 from tessera_training.reference import record
 from tessera_training.refine_vqvae import refine
 from tessera_training.tasks import Problem, Question, load_sources
 from tessera_training.tokenizer import Tokenizer, build
-from tessera_training.train import Run, train
+from tessera_training.train import Run, planning_loss, train
 from tessera_training.train_vqvae import train as train_codebook
 from tessera_training.vqvae import Codebook
 from tests import tiny
@@ -206,6 +209,55 @@ class GrammarTests(unittest.TestCase):
         prompts = [t.encode(text) + [t.think] for text in ("Every lempus is a numpus. Is Tom a lempus or numpus?", "Hi", " Tom is a lempus.")]
         together = [result.ids for result in generate(model, t, prompts, Mode.TEXT, limit=12)]
         self.assertEqual(together, [generate(model, t, [prompt], Mode.TEXT, limit=12)[0].ids for prompt in prompts])
+
+
+class PlanningTests(unittest.TestCase):
+    def test_batches_say_where_candidates_are_and_what_is_behind_them(self):
+        tokenizer, rng, recipe = Tokenizer(build(24)), random.Random(3), tiny.recipe()
+        recipe.mix.recall_rate = 0.5  # such rows have no question
+        problem = load_sources(["prosqa"], "forward")[0].make(rng, 6, True)
+        batch = mixed_batch(rng, [problem, problem], tokenizer, StepCoder(codebook(), tokenizer), recipe.mix, True)
+        rows = batch.branches.flatten(0, 1)
+        asked = [row for row in range(len(rows)) if tokenizer.think in rows[row].tolist()]
+        self.assertTrue(0 < len(asked) < len(rows))
+        self.assertEqual(batch.candidates[:, 0].tolist(), [row for row in asked for _ in range(2)])
+        for (row_index, position), behind in zip(batch.candidates.tolist(), batch.behind):
+            question = problem.questions[row_index % 6]
+            token = rows[row_index, position].item()
+            name = next(name for name, _ in question.behind if tokenizer.decode([token]).strip() in name)
+            self.assertTrue(f" a {name} or" in question.text or f"or {name}?" in question.text)
+            expected = {tokenizer.encode(" " + other)[0]: hops for other, hops in dict(question.behind)[name].items()}
+            self.assertEqual({index: hops for index, hops in enumerate(behind.tolist()) if hops != NOT_BEHIND}, expected)
+        self.assertEqual(tuple(mixed_batch(rng, [load_sources(["prosqa"])[0].make(rng, 2, True)], tokenizer, StepCoder(codebook(), tokenizer), recipe.mix, True)
+                               .candidates.shape), (0, 2))
+
+    def test_loss_is_zero_where_layers_know_what_is_behind_and_grows_with_what_they_miss(self):
+        text_size, names = 6, {2: 0, 3: 1, 4: 2}
+        behind = torch.tensor([[names.get(token, NOT_BEHIND) for token in range(text_size)]])
+        batch = types.SimpleNamespace(candidates=torch.tensor([[1, 2]]), behind=behind)
+        model = types.SimpleNamespace(logits=lambda hidden: hidden)
+
+        def outputs(*known: list[int]) -> list[torch.Tensor]:  # 5 layers, of which 1 and 2 are asked
+            states = [torch.full((1, 2, 3, text_size + 1), 9.0) for _ in range(5)]
+            for state, tokens in zip(states[1:], known):
+                state[0, 1, 2] = -30.0
+                state[0, 1, 2, tokens] = 0.0
+            return states
+
+        self.assertAlmostEqual(planning_loss(model, outputs([2, 3], [2, 3, 4]), batch).item(), 0.0, places=5)
+        # one name of two instead: half of the mass is at -30; the second layer has three names evenly
+        self.assertAlmostEqual(planning_loss(model, outputs([2], [2, 3, 4]), batch).item(), (15.0 - math.log(2)) / 2, places=4)
+        self.assertAlmostEqual(planning_loss(model, outputs([2, 3], [2, 3, 4, 5]), batch).item(), math.log(4 / 3) / 2, places=4)
+
+    def test_a_run_with_it_logs_it_and_it_falls(self):
+        recipe = tiny.recipe(tasks=TaskConfig(names=["prosqa"], step_order="forward"), model=ModelConfig(layers=4, dim=64, heads=4, mlp_dim=64, max_positions=512))
+        recipe.train.planning_weight, recipe.train.length = 1.0, 30
+        made = Codebook(recipe.codebook, Tokenizer(build(24, ["prosqa"])).text_size).eval()
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(recipe, made, folder)
+            plans = [run.train_step()["plan"] for _ in range(30)]
+            self.assertLess(sum(plans[-5:]), 0.8 * sum(plans[:5]))
+            self.assertNotIn("plan", Run(tiny.recipe(), codebook(), os.path.join(folder, "without")).train_step())
 
 
 class RunTests(unittest.TestCase):

@@ -32,6 +32,7 @@ class Question:
     answer: str  # starts with a space
     hop_count: int
     unlearned: frozenset[int] = frozenset()  # steps that are context alone: a wrong turn that later ones recover from
+    behind: tuple[tuple[str, dict[str, int]], ...] = ()  # a candidate of the question with the names from which it is reached, by hops; for `train.planning_weight`
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,11 @@ def forward_steps(rng: random.Random, graph: Graph, entity: int, target: int) ->
     return walk_back(rng, graph, target, entity)[::-1] if not graph.parents[entity] else []
 
 
+def names_behind(graph: Graph, names: list[str], candidate: int) -> dict[str, int]:
+    """Names from which the candidate is reached, itself included, with their hops to it."""
+    return {names[node]: graph.distance[node][candidate] for node in range(graph.node_count) if graph.distance[node][candidate] < UNREACHED}
+
+
 def _other_question(rng: random.Random, graph: Graph, trap_rate: float) -> tuple[int, int, int]:
     """(entity, target, other) at a random distance, so that short questions are met too; a share of targets are traps where there are any."""
     persons = graph.persons
@@ -272,6 +277,7 @@ def make_question(rng: random.Random, graph: Graph, names: list[str], entity: in
         answer=f" {names[entity]} is a {names[target]}.",
         hop_count=graph.distance[entity][target],
         unlearned=wrong_turns(graph, entity, steps),
+        behind=tuple((names[candidate], names_behind(graph, names, candidate)) for candidate in (first, second)) if step_order == "forward" else (),
     )
 
 
