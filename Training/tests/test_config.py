@@ -22,6 +22,13 @@ class ConfigTests(unittest.TestCase):
             with self.assertRaises(ValueError):
                 config.parse(values)
 
+    def test_a_plan_needs_candidates_with_names_behind_them_and_layers_to_ask(self):
+        forward, deep, plan = {"tasks": {"step_order": "forward"}}, {"model": {"layers": 4}}, {"train": {"planning_weight": 1.0}}
+        self.assertEqual(config.parse(forward | deep | plan).train.planning_weight, 1.0)
+        for values in (deep | plan, forward | {"model": {"layers": 3}} | plan, forward | deep | {"train": {"planning_weight": -1.0}}):
+            with self.assertRaisesRegex(ValueError, "train.planning_weight"):
+                config.parse(values)
+
     def test_whole_numbers_serve_as_floats(self):
         self.assertEqual(config.parse({"train": {"length": 3}}).train.length, 3.0)
 
