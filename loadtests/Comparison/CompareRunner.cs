@@ -99,27 +99,29 @@ public sealed class CompareRunner
         var generator = new LoadGenerator(_target, _settings.Arrivals, _clock);
         var requests = Requests(cases.Skip(phase.First).Take(phase.Count), _settings.Arms[phase.Arm]);
         var start = _clock.GetTimestamp();
+        var running = generator.RunAsync(requests, _settings.Seed + phase.Block, outcome => _requestEnded(phase.Arm, outcome), interruption);
         var sampling = SampleMemoryAsync(phaseEnded.Token);
-        var outcomes = await generator.RunAsync(requests, _settings.Seed + phase.Block, outcome => _requestEnded(phase.Arm, outcome), interruption)
-            .ConfigureAwait(false);
+        var outcomes = await running.ConfigureAwait(false);
         var duration = _clock.GetElapsedTime(start);
         await phaseEnded.CancelAsync().ConfigureAwait(false);
         return new PhaseResult(phase, start, _clock.GetElapsedTime(_epoch, start), duration, await sampling.ConfigureAwait(false), outcomes);
     }
 
+    // At once and then at every tick: a block may be over before the first one.
     private async Task<List<MemorySample>> SampleMemoryAsync(CancellationToken phaseEnded)
     {
         var samples = new List<MemorySample>();
         using var timer = new PeriodicTimer(_settings.MemorySampleInterval, _clock);
         try
         {
-            while (await timer.WaitForNextTickAsync(phaseEnded).ConfigureAwait(false))
+            do
             {
                 if (await _target.ReadMemoryAsync(phaseEnded).ConfigureAwait(false) is { } memory)
                 {
                     samples.Add(new MemorySample(_clock.GetElapsedTime(_epoch), memory));
                 }
             }
+            while (await timer.WaitForNextTickAsync(phaseEnded).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (phaseEnded.IsCancellationRequested)
         {

@@ -14,9 +14,10 @@ public sealed class CompareRunnerTests
     private static PromptDataset Dataset(int count) =>
         new("n", "h", DatasetLayout.Jsonl, [.. Enumerable.Range(1, count).Select(i => new PromptCase(i, $"p{i}", $"{i}"))], AnswerRule.ExactOrFinalNumber);
 
-    private static CompareRunner Runner(IGenerationTarget target, int concurrency) =>
+    private static CompareRunner Runner(IGenerationTarget target, int concurrency, TimeSpan? memorySampleInterval = null) =>
         new(
-            target, new CompareSettings(Arm.Dial([null]), new ArrivalSettings(concurrency), "m", null, 1) { MemorySampleInterval = TimeSpan.FromMilliseconds(5) },
+            target,
+            new CompareSettings(Arm.Dial([null]), new ArrivalSettings(concurrency), "m", null, 1) { MemorySampleInterval = memorySampleInterval ?? TimeSpan.FromMilliseconds(5) },
             TimeProvider.System, (_, _) => { });
 
     [Fact]
@@ -40,7 +41,7 @@ public sealed class CompareRunnerTests
     public async Task Run_MemorySamples_BelongToTheArmThatRan()
     {
         var dataset = Dataset(2);
-        using var target = new SampledTarget();
+        using var target = new SampledTarget(wanted: 2);
 
         var result = await Runner(target, concurrency: 1).RunAsync(dataset, dataset.Cases, CancellationToken.None).WaitAsync(Patience, TestContext.Current.CancellationToken);
 
@@ -50,6 +51,18 @@ public sealed class CompareRunnerTests
         Assert.True(samples[1].Count >= 2);
         Assert.All(samples[1], sample => Assert.Equal(300, sample));
         Assert.Equal(900, result.KvBytesPeak);
+    }
+
+    [Fact]
+    public async Task Run_BlockShorterThanTheInterval_HasAMemorySample()
+    {
+        var dataset = Dataset(1);
+        using var target = new SampledTarget(wanted: 1);
+
+        var result = await Runner(target, concurrency: 1, memorySampleInterval: TimeSpan.FromHours(1))
+            .RunAsync(dataset, dataset.Cases, CancellationToken.None).WaitAsync(Patience, TestContext.Current.CancellationToken);
+
+        Assert.Equal([700L, 300L], result.Phases.OrderBy(phase => phase.Phase.Arm).Select(phase => Assert.Single(phase.Memory).Memory.KvBytesInUse));
     }
 
     private static RequestOutcome Success(string answer) =>
@@ -100,11 +113,11 @@ public sealed class CompareRunnerTests
         }
     }
 
-    /// <summary>Ends each request only after the cache was read twice during it.</summary>
-    private sealed class SampledTarget : IGenerationTarget
+    /// <summary>Ends each request only after the cache was read so many times during it.</summary>
+    private sealed class SampledTarget(int wanted) : IGenerationTarget
     {
         private readonly Lock _lock = new();
-        private TaskCompletionSource? _sampledTwice;
+        private TaskCompletionSource? _sampled;
         private ReasoningMode? _mode;
         private int _samples;
 
@@ -119,9 +132,9 @@ public sealed class CompareRunnerTests
                     return Task.FromResult<ServerMemory?>(null);
                 }
 
-                if (++_samples == 2)
+                if (++_samples == wanted)
                 {
-                    _sampledTwice?.SetResult();
+                    _sampled?.SetResult();
                 }
 
                 return Task.FromResult<ServerMemory?>(new ServerMemory(null, _mode == ReasoningMode.Text ? 700 : 300, 900, null));
@@ -130,13 +143,13 @@ public sealed class CompareRunnerTests
 
         public async Task<RequestOutcome> GenerateAsync(TargetRequest request, CancellationToken cancellationToken)
         {
-            var sampledTwice = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var sampled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             lock (_lock)
             {
-                (_mode, _samples, _sampledTwice) = (request.Mode, 0, sampledTwice);
+                (_mode, _samples, _sampled) = (request.Mode, 0, sampled);
             }
 
-            await sampledTwice.Task.WaitAsync(Patience, cancellationToken);
+            await sampled.Task.WaitAsync(Patience, cancellationToken);
             lock (_lock)
             {
                 _mode = null;
