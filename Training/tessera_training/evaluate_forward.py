@@ -2,7 +2,7 @@
 
 Gives the model a question of ProsQA and the right steps up to one, and asks for that one: right is every sentence of the prompt that goes on from where the steps are and
 leads one hop closer to the answer. Counted by the hops that are left, for latents and text, beside the share that a choice at random among the sentences that go on would
-have. Graphs are generated, never those of training.
+have. Graphs are generated, with a seed of their own.
 """
 from __future__ import annotations
 
@@ -34,32 +34,22 @@ class Count:
     by_chance: float = 0.0
 
 
-def children_of(facts: str) -> dict[str, list[str]]:
-    """Name -> names that it is said to be, read from plain sentences."""
-    children: dict[str, list[str]] = {}
-    for sentence in facts.rstrip(".").split(". "):
-        parent, child = sentence.removeprefix("Every ").split(" is a ")
-        children.setdefault(parent, []).append(child)
-    return children
-
-
-def step_of(parent: str, child: str) -> str:
-    return f" {parent} is a {child}." if parent in PERSONS else f" Every {parent} is a {child}."
-
-
 @torch.no_grad()
 def add(counts: dict[tuple[Mode, int], Count], model: TesseraLlama, tokenizer: Tokenizer, coder: StepCoder, facts: str, question: Question) -> None:
     """Asks for every step of one question in both modes."""
-    children, target = children_of(facts), question.answer.strip().rstrip(".").split(" is a ")[1]
+    children: dict[str, list[str]] = {}
+    for parent, child in prosqa.edges_of(facts):
+        children.setdefault(parent, []).append(child)
+    (_, target), = prosqa.edges_of(question.answer.strip())
     hops = dict(question.behind)[target]
-    parents = [step.strip().rstrip(".").removeprefix("Every ").split(" is a ")[0] for step in question.steps]
+    parents = [parent for step in question.steps for parent, _ in prosqa.edges_of(step.strip())]
     closer = [[child for child in children[parent] if hops.get(child) == hops[parent] - 1] for parent in parents]
+    asked = [dataclasses.replace(question, steps=tuple(" " + prosqa.sentence_of(parent, child, parent in PERSONS) for child in names))
+             for parent, names in zip(parents, closer)]
+    coder.prepare([question, *asked])
+    latents, prompt = coder.latents(question), tokenizer.encode(facts)
     for mode in (Mode.LATENT, Mode.TEXT):
-        asked = [dataclasses.replace(question, steps=tuple(step_of(parent, child) for child in names)) for parent, names in zip(parents, closer)]
-        coder.prepare([question, *asked])
-        latents = coder.latents(question)
         ids, places = planned_row(tokenizer, question, coder.chunks(question), latents, leading(len(latents) if mode == Mode.LATENT else 0, len(latents)))
-        prompt = tokenizer.encode(facts)
         guesses = model(torch.tensor([prompt + ids]))[0].argmax(-1).tolist()
         for index, (first, end) in enumerate(places):
             if mode == Mode.LATENT:

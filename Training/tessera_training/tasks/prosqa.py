@@ -131,7 +131,17 @@ def varied_sentence(rng: random.Random, names: list[str], a: int, b: int, person
 
 
 def edge_sentence(names: list[str], a: int, b: int, persons: set[int]) -> str:
-    return f"{names[a]} is a {names[b]}." if a in persons else f"Every {names[a]} is a {names[b]}."
+    return sentence_of(names[a], names[b], a in persons)
+
+
+def sentence_of(name: str, concept: str, of_person: bool) -> str:
+    return f"{name} is a {concept}." if of_person else f"Every {name} is a {concept}."
+
+
+def edges_of(facts: str) -> list[tuple[str, str]]:
+    """(parent, child) names, read from plain sentences."""
+    pairs = (sentence.removeprefix("Every ").split(" is a ") for sentence in facts.rstrip(".").split(". "))
+    return [(parent, child) for parent, child in pairs]
 
 
 def walk_back(rng: random.Random, graph: Graph, start: int, towards: int | None) -> list[tuple[int, int]]:
@@ -290,8 +300,7 @@ def prompt_key(prompt: str) -> str:
 def persons_behind(facts: str, concept: str) -> set[str]:
     """The persons who are a `concept`, read from plain sentences: where walks back from it can end."""
     parents: dict[str, list[str]] = {}
-    for sentence in facts.rstrip(".").split(". "):
-        parent, child = sentence.removeprefix("Every ").split(" is a ")
+    for parent, child in edges_of(facts):
         parents.setdefault(child, []).append(parent)
     found, waiting = set(), [concept]
     while waiting:
